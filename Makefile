@@ -1,0 +1,54 @@
+.PHONY: run serve test prove lint openapi
+.DEFAULT_GOAL := run
+
+PYTHON ?= python3
+BIN := .venv/bin
+HOST ?= 127.0.0.1
+PORT ?= 8000
+URL := http://$(HOST):$(PORT)
+
+# A stamp is newer than its requirements once they are installed, so that a second start reinstalls nothing.
+.venv/installed: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.env: | .venv/installed
+	@$(BIN)/python -m notesproject.dotenv
+
+# The service on SQLite, for development.
+run: .venv/installed .env
+	$(BIN)/python manage.py migrate --verbosity 0
+	@printf '\nStart page      $(URL)/\nBrowsable API   $(URL)/api/v1/notes\nDocumentation   $(URL)/api/docs\n'
+	@printf 'Administration  $(URL)/admin/   (first: $(BIN)/python manage.py createsuperuser)\n\nA first note, from this folder:\n\n'
+	@printf '%s\n\n' 'curl -X POST $(URL)/api/v1/notes -H "X-API-Key: $$(sed -n s/^API_KEY=//p .env)" -H "Content-Type: application/json" -d '"'"'{"title": "Hello", "body": "My first note"}'"'"
+	$(BIN)/python manage.py runserver $(HOST):$(PORT)
+
+# The same service as in production: DEBUG off, a real server, static files collected.
+serve: .venv/installed .env
+	$(BIN)/python manage.py migrate --verbosity 0
+	DEBUG=False $(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	DEBUG=False $(BIN)/python manage.py check
+	DEBUG=False $(BIN)/granian --interface wsgi --host $(HOST) --port $(PORT) notesproject.wsgi:application
+
+# The whole suite, on SQLite and then on a PostgreSQL that it starts itself.
+test: .venv/installed-dev
+	$(BIN)/python -m pytest -q
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -q
+
+# The longer proofs, on both databases.
+prove: .venv/installed-dev
+	$(BIN)/python -m pytest -q -m prove
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -q -m prove
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Write the OpenAPI document anew; a test holds the committed one equal to the code.
+openapi: .venv/installed-dev
+	DEBUG=True $(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml

@@ -1,0 +1,169 @@
+"""The one error body: application/problem+json (RFC 9457), for whatever goes wrong under /api/."""
+
+import logging
+import sys
+from http import HTTPStatus
+
+from django import db
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.http import Http404, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+
+logger = logging.getLogger("notes.errors")
+
+MEDIA_TYPE = "application/problem+json"
+
+CODES = {
+    400: "bad_request",
+    403: "permission_denied",
+    404: "not_found",
+    405: "method_not_allowed",
+    411: "length_required",
+    413: "request_too_large",
+    500: "server_error",
+    503: "database_unavailable",
+}
+
+# The database is gone, locked, full or read-only: not the request's fault, and worth another try.
+DATABASE_ERRORS = (db.OperationalError, db.InterfaceError, db.InternalError)
+RETRY_AFTER_SECONDS = 5
+
+
+class RequestTooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "request_too_large"
+    default_detail = "The request's body is larger than this server takes."
+
+
+class Conflict(exceptions.APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+
+
+def problem(request, status_code, detail, code=None, errors=None):
+    """Return the error body as a dict. A 400 always has `errors`, a list of {"field", "code", "detail"}."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status_code).phrase,
+        "status": status_code,
+        "detail": detail,
+        "code": code or CODES[status_code],
+        "request_id": request.id,
+    }
+    if status_code == 400:
+        body["errors"] = errors or [{"field": "", "code": body["code"], "detail": detail}]
+    return body
+
+
+def problem_response(request, status_code, detail, code=None):
+    """Return the error as a plain Django response, for what fails outside DRF."""
+    response = JsonResponse(problem(request, status_code, detail, code), status=status_code, content_type=MEDIA_TYPE)
+    if status_code == 503:
+        response["Retry-After"] = RETRY_AFTER_SECONDS
+    return response
+
+
+def exception_handler(error, context):
+    """Return every exception of an API view as the one error body; an unexpected one is logged with its traceback."""
+    request = context["request"]
+    headers = {}
+    errors = None
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    elif isinstance(error, RequestDataTooBig):
+        error = RequestTooLarge()
+    if isinstance(error, exceptions.ValidationError):
+        errors = flat_errors(error.get_full_details())
+        detail, code = summary(errors), "invalid"
+        status_code = 400
+    elif isinstance(error, exceptions.APIException):
+        status_code, detail, code = error.status_code, str(error.detail), error.get_codes()
+        if getattr(error, "auth_header", None):
+            headers["WWW-Authenticate"] = error.auth_header
+        if getattr(error, "wait", None):
+            headers["Retry-After"] = f"{error.wait:.0f}"
+    else:
+        status_code, detail = unexpected(error)
+        code = None
+        if status_code == 503:
+            headers["Retry-After"] = RETRY_AFTER_SECONDS
+    body = problem(request, status_code, detail, code, errors)
+    body.update(getattr(error, "members", {}))
+    response = Response(body, status=status_code, headers=headers)
+    renderer = getattr(request, "accepted_renderer", None)
+    if renderer is None or renderer.format == "json":
+        response.content_type = MEDIA_TYPE
+    return response
+
+
+def unexpected(error):
+    """Log the exception under the request's id; return the status and what the client may know of it."""
+    logger.error("%s", type(error).__name__, exc_info=error)
+    if isinstance(error, DATABASE_ERRORS):
+        return 503, "The database does not answer just now. Nothing was stored; try again."
+    return 500, "Something went wrong on the server. It has been logged under this request_id."
+
+
+def flat_errors(details, field=""):
+    """Return DRF's nested error details as a flat list, children as `tags.3`."""
+    if isinstance(details, dict) and set(details) == {"message", "code"}:
+        return [{"field": field, "code": details["code"], "detail": str(details["message"])}]
+    if isinstance(details, dict):
+        pairs = ((name if name != "non_field_errors" else "", child) for name, child in details.items())
+    else:
+        pairs = (("", child) for child in details)
+    return [
+        error
+        for name, child in pairs
+        for error in flat_errors(child, ".".join(part for part in (field, str(name)) if part))
+    ]
+
+
+def summary(errors):
+    shown = [f"{error['field']}: {error['detail']}" if error["field"] else error["detail"] for error in errors[:3]]
+    more = len(errors) - len(shown)
+    return " ".join(shown) + (f" (and {more} more)" if more else "")
+
+
+def is_api(request):
+    return request.path.startswith("/api/")
+
+
+def bad_request(request, exception):
+    """Django's handler400: a hostile Host header, too many form fields, and the like."""
+    if isinstance(exception, RequestDataTooBig):
+        return problem_response(request, 413, RequestTooLarge.default_detail)
+    if is_api(request):
+        return problem_response(request, 400, "The request is malformed or its Host header is not allowed.")
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request, exception):
+    if is_api(request):
+        return problem_response(request, 403, "You may not do this.")
+    return defaults.permission_denied(request, exception)
+
+
+def csrf_failure(request, reason=""):
+    """Django's CSRF_FAILURE_VIEW: forms of the admin and the login page."""
+    return HttpResponse(
+        "Your session has ended or cookies are blocked. Go back, reload the page, try again.", status=403
+    )
+
+
+def page_not_found(request, exception):
+    if is_api(request):
+        return problem_response(request, 404, "There is nothing at this address. See /api/docs.")
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request):
+    """Django's handler500, called while the exception is being handled."""
+    status_code, detail = unexpected(sys.exc_info()[1])
+    if is_api(request) or status_code == 503:
+        return problem_response(request, status_code, detail)
+    return defaults.server_error(request)

@@ -1,0 +1,22 @@
+"""For load balancers and supervisors: is the process up, is the database usable."""
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import JsonResponse
+
+
+def alive(request):
+    """The process is up."""
+    return JsonResponse({"status": "ok"})
+
+
+def ready(request):
+    """The database answers and is migrated; 503 otherwise."""
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        return JsonResponse({"status": "the database does not answer"}, status=503)
+    if missing:
+        return JsonResponse({"status": "the database is not migrated"}, status=503)
+    return JsonResponse({"status": "ok"})

@@ -1,0 +1,55 @@
+"""What happens to every request, whatever it asks for: its id and log line, and the refusal of a broken body."""
+
+import logging
+import re
+import time
+
+import uuid_utils.compat
+
+from notes import request_id
+from notes.api.errors import problem_response
+
+logger = logging.getLogger("notes.requests")
+
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,64}")
+
+
+class RequestLogMiddleware:
+    """Give the request an id, or keep the sane one it came with; write one log line; answer with the id."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        started = time.monotonic()
+        incoming = request.headers.get("X-Request-ID", "")
+        request.id = incoming if SANE_REQUEST_ID.fullmatch(incoming) else str(uuid_utils.compat.uuid7())
+        token = request_id.current.set(request.id)
+        try:
+            response = self.get_response(request)
+            response["X-Request-ID"] = request.id
+            milliseconds = (time.monotonic() - started) * 1000
+            # The path without its query: what people search for is nobody's business in a log.
+            logger.info("%s %r %d %.1fms", request.method, request.path, response.status_code, milliseconds)
+            return response
+        finally:
+            request_id.current.reset(token)
+
+
+class BodyErrorMiddleware:
+    """Answer in the one error shape what the WSGI wrapper found wrong with a body (see notesproject/framing.py)."""
+
+    DETAILS = {
+        400: "The request's body is shorter than it announced, or its length is not a number. Nothing was stored.",
+        411: "Send the length of the body in Content-Length; this server does not read chunked bodies.",
+        413: "The request's body is larger than this server takes.",
+    }
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        status = request.META.get("notes.body_error")
+        if status:
+            return problem_response(request, status, self.DETAILS[status])
+        return self.get_response(request)

@@ -1,0 +1,149 @@
+"""Pages by keyset: a cursor names the last row seen, so that every page costs the same and none shifts under writes."""
+
+import hashlib
+from urllib.parse import urlencode
+
+from django.core import signing
+from django.db.models import Q
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+
+signer = signing.Signer(salt="notes.cursor")
+
+
+class KeysetPagination(BasePagination):
+    """Orders by the view's `page_order`, field names of which the last is unique.
+
+    A cursor is signed and bound to its notebook and query: a tampered one, or one of another list, is a 400.
+    """
+
+    template = "rest_framework/pagination/previous_and_next.html"
+    query_params = {"limit", "cursor"}
+
+    def paginate_queryset(self, queryset, request, view=None):
+        self.request = request
+        self.limit = limit_of(request)
+        order = view.page_order
+        backwards, position = self.read_cursor(order)
+        if backwards:
+            order = [flipped(name) for name in order]
+        queryset = queryset.order_by(*order)
+        if position:
+            fields = [view.queryset.model._meta.get_field(name.removeprefix("-")) for name in order]
+            queryset = queryset.filter(after(order, [field.to_python(text) for field, text in zip(fields, position)]))
+        rows = list(queryset[: self.limit + 1])
+        more = len(rows) > self.limit
+        rows = rows[: self.limit]
+        if backwards:
+            rows.reverse()
+        self.has_next = bool(rows) and (backwards or more)
+        self.has_previous = bool(rows) and (more if backwards else bool(position))
+        if rows:
+            names = [name.removeprefix("-") for name in order]
+            self.first, self.last = ([position_text(row, name) for name in names] for row in (rows[0], rows[-1]))
+        return rows
+
+    def get_paginated_response(self, data):
+        return Response({"next": self.get_next_link(), "previous": self.get_previous_link(), "results": data})
+
+    def get_next_link(self):
+        return self.link(False, self.last) if self.has_next else None
+
+    def get_previous_link(self):
+        return self.link(True, self.first) if self.has_previous else None
+
+    def link(self, backwards, position):
+        query = [(name, value) for name, values in self.request.query_params.lists() for value in values]
+        query = [(name, value) for name, value in query if name != "cursor"]
+        cursor = signer.sign_object([self.query_digest(), backwards, position])
+        return self.request.build_absolute_uri(f"{self.request.path}?{urlencode([*query, ('cursor', cursor)])}")
+
+    def read_cursor(self, order):
+        """Return (backwards, position); the position is None on the first page."""
+        cursor = self.request.query_params.get("cursor")
+        if cursor is None:
+            return False, None
+        try:
+            digest, backwards, position = signer.unsign_object(cursor)
+        except (signing.BadSignature, ValueError):
+            raise refused("cursor", "This is not a cursor. Take it from `next` or `previous` of a page.") from None
+        if digest != self.query_digest():
+            raise refused("cursor", "This cursor belongs to another list. Start again without it.")
+        return backwards, position
+
+    def query_digest(self):
+        query = sorted(
+            (name, value)
+            for name, values in self.request.query_params.lists()
+            if name not in {*self.query_params, api_settings.URL_FORMAT_OVERRIDE}
+            for value in values
+        )
+        parts = repr((self.request.access.notebook.pk, self.request.path.rstrip("/"), query))
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+    def to_html(self):
+        from django.template.loader import render_to_string
+
+        context = {"previous_url": self.get_previous_link(), "next_url": self.get_next_link()}
+        return render_to_string(self.template, context)
+
+    def get_paginated_response_schema(self, schema):
+        link = {"type": "string", "format": "uri", "nullable": True}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link, "previous": link, "results": schema},
+        }
+
+    def get_schema_operation_parameters(self, view):
+        return [
+            {
+                "name": "limit",
+                "in": "query",
+                "description": "How many results a page holds.",
+                "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+            },
+            {
+                "name": "cursor",
+                "in": "query",
+                "description": "Where the page starts: part of `next` and `previous`. Follow those links as they are.",
+                "schema": {"type": "string"},
+            },
+        ]
+
+
+def limit_of(request):
+    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_LIMIT):
+        raise refused("limit", f"Write a whole number from 1 to {MAX_LIMIT}.")
+    return int(text)
+
+
+def refused(parameter, detail):
+    return ValidationError({parameter: [detail]})
+
+
+def flipped(name):
+    return name[1:] if name.startswith("-") else f"-{name}"
+
+
+def position_text(row, name):
+    return str(row.serializable_value(name))
+
+
+def after(order, values):
+    """Return the condition for rows behind these values: (a, b) > (x, y), written so that an index serves it."""
+    condition = None
+    for name, value in reversed(list(zip(order, values))):
+        column, lookup = name.removeprefix("-"), "lt" if name.startswith("-") else "gt"
+        beyond = Q(**{f"{column}__{lookup}": value})
+        if condition is None:
+            condition = beyond
+        else:
+            condition = Q(**{f"{column}__{lookup}e": value}) & (beyond | condition)
+    return condition

@@ -1,0 +1,96 @@
+"""JSON as RFC 8259 and RFC 7493 mean it: what a lenient parser would guess at is a 400."""
+
+import json
+import math
+
+from django.conf import settings
+from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
+from rest_framework.parsers import JSONParser
+
+from notes.api.errors import RequestTooLarge
+
+MAX_DEPTH = 20
+
+
+class StrictJSONParser(JSONParser):
+    def parse(self, stream, media_type=None, parser_context=None):
+        """Return the parsed body.
+
+        Raises ParseError for what is not UTF-8 or not JSON, RequestTooLarge over NOTES_MAX_REQUEST_BYTES.
+        """
+        charset = parser_context["request"].content_params.get("charset", "utf-8")
+        if charset.lower() not in {"utf-8", "utf8"}:
+            raise UnsupportedMediaType(media_type, detail=f"JSON is UTF-8; charset={charset} is not supported.")
+        body = stream.read(settings.NOTES_MAX_REQUEST_BYTES + 1)
+        if len(body) > settings.NOTES_MAX_REQUEST_BYTES:
+            raise RequestTooLarge
+        try:
+            document = json.loads(
+                body.decode("utf-8"),
+                object_pairs_hook=dict_without_duplicates,
+                parse_constant=refuse_constant,
+                parse_float=finite_float,
+            )
+        except UnicodeDecodeError:
+            raise ParseError("The body is not valid UTF-8.") from None
+        except RecursionError:
+            raise ParseError(f"The JSON is nested deeper than {MAX_DEPTH} levels.") from None
+        except json.JSONDecodeError as error:
+            raise ParseError(
+                f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            ) from None
+        except ValueError as error:
+            raise ParseError(f"The body is not JSON: {error}") from None
+        refuse_unstorable(document)
+        return document
+
+
+def dict_without_duplicates(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice!a} stands twice in one object.")
+    return members
+
+
+def refuse_constant(name):
+    raise ValueError(f"{name} is not a JSON number.")
+
+
+def finite_float(text):
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:20]} is too large.")
+    return number
+
+
+def refuse_unstorable(document):
+    """Raise for text that no database column and no UTF-8 answer can hold: NUL and lone surrogates. Also for depth."""
+    level = [("", document)]
+    for _ in range(MAX_DEPTH):
+        following = []
+        for path, value in level:
+            if isinstance(value, str):
+                refuse_text(path, value)
+            elif isinstance(value, list):
+                following += [(f"{path}.{number}".lstrip("."), child) for number, child in enumerate(value)]
+            elif isinstance(value, dict):
+                for name, child in value.items():
+                    refuse_text(path, name)
+                    following.append((f"{path}.{name}".lstrip("."), child))
+        if not following:
+            return
+        level = following
+    raise ParseError(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
+
+
+def refuse_text(path, text):
+    if "\x00" in text:
+        raise ValidationError({path: ["Null characters are not allowed."]}, code="null_characters_not_allowed")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValidationError(
+            {path: ["Lone surrogates are not allowed."]}, code="surrogate_characters_not_allowed"
+        ) from None

@@ -1,0 +1,61 @@
+"""Who may do what: an access is a notebook, a level and the name that the log will bear."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+
+from notes.models import Notebook, Writer
+
+LEVELS = ["read", "write", "admin"]
+
+
+@dataclass(frozen=True)
+class Access:
+    notebook: Notebook
+    level: str
+    writer: Writer | None = None
+
+
+def access_of(request):
+    """Return the Access of this request, or None for a stranger where strangers may not read. One query."""
+    if request.auth:
+        key = request.auth
+        return Access(Notebook.objects.default(), key.level, Writer(key.id, key.name, request.id))
+    if request.user.is_staff:
+        writer = Writer(f"staff:{request.user.pk}", request.user.get_username(), request.id)
+        return Access(Notebook.objects.default(), "write", writer)
+    if settings.NOTES_PUBLIC_READS:
+        return Access(Notebook.objects.default(), "read")
+    return None
+
+
+class NotebookPermission(BasePermission):
+    """Lets in whoever has the level that the method needs, and sets `request.access`.
+
+    A view may ask for more: `needs = {"DELETE": "admin"}`.
+    """
+
+    def has_permission(self, request, view):
+        needed = getattr(view, "needs", {}).get(request.method) or (
+            "read" if request.method in SAFE_METHODS else "write"
+        )
+        request.access = access_of(request)
+        if request.access is None:
+            return False
+        self.message = f"This needs an API key of level {needed}; yours has level {request.access.level}."
+        return LEVELS.index(request.access.level) >= LEVELS.index(needed)
+
+
+class Public(BasePermission):
+    """Says on purpose that a view is open to everybody: it shows nothing of any notebook."""
+
+    def has_permission(self, request, view):
+        return True
+
+
+class Closed(BasePermission):
+    """The default, for views that name no permission: nobody gets in."""
+
+    def has_permission(self, request, view):
+        return False

@@ -1,0 +1,109 @@
+"""The OpenAPI document: what drf-spectacular cannot know of our views."""
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from rest_framework import serializers
+from rest_framework.permissions import SAFE_METHODS
+
+from notes.api.errors import MEDIA_TYPE
+from notes.api.permissions import NotebookPermission
+
+
+class KeyScheme(OpenApiAuthenticationExtension):
+    target_class = "notes.api.authentication.KeyAuthentication"
+    name = "ApiKey"
+
+    def get_security_definition(self, auto_schema):
+        return {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    target_class = "notes.api.authentication.StaffSessionAuthentication"
+    name = "StaffSession"
+
+    def get_security_definition(self, auto_schema):
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "sessionid",
+            "description": "A member of staff who has logged in with a browser; writes need the CSRF token too.",
+        }
+
+
+class FieldErrorSerializer(serializers.Serializer):
+    field = serializers.CharField(help_text="The field or query parameter; a child as `tags.3`; empty for the whole.")
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer):
+    """Whatever goes wrong, in one shape (RFC 9457)."""
+
+    type = serializers.CharField()
+    title = serializers.CharField(help_text="The status in words.")
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="What was wrong, for people.")
+    code = serializers.CharField(help_text="What was wrong, for programs: it stays when the wording changes.")
+    request_id = serializers.CharField(help_text="The X-Request-ID of this answer; the server's log bears it too.")
+    errors = FieldErrorSerializer(many=True, required=False, help_text="On a 400: what is wrong with which field.")
+
+
+ERRORS = {
+    400: ("BadRequest", "The request is not valid; `errors` names each field or parameter."),
+    401: ("Unauthorized", "A key is needed, or this one is not known."),
+    403: ("Forbidden", "The key's level is too low."),
+    404: ("NotFound", "There is no such thing in this notebook."),
+    406: ("NotAcceptable", "The answer is JSON; `Accept` asks for something else."),
+    409: ("Conflict", "The present state does not allow it; `code` says why."),
+    411: ("LengthRequired", "The length of the body is missing."),
+    413: ("TooLarge", "The body is larger than the server takes."),
+    415: ("UnsupportedMediaType", "The body is not JSON."),
+    500: ("ServerError", "Something went wrong on the server; its log has it under this request_id."),
+    503: ("Unavailable", "The database does not answer just now; try again after `Retry-After` seconds."),
+}
+
+
+class Schema(AutoSchema):
+    """Adds to every operation the errors that it may answer with."""
+
+    def get_tags(self):
+        return [self.path.removeprefix("/api/v1/").split("/")[0]]
+
+    def get_auth(self):
+        """Whether a read needs a key depends on NOTES_PUBLIC_READS."""
+        requirements = super().get_auth()
+        return [*requirements, {}] if self.method in SAFE_METHODS and {} not in requirements else requirements
+
+    def _get_response_bodies(self, direction="response"):
+        bodies = super()._get_response_bodies(direction)
+        self.resolve_serializer(ProblemSerializer, direction)
+        for status in self.error_statuses():
+            bodies.setdefault(str(status), {"$ref": f"#/components/responses/{ERRORS[status][0]}"})
+        return dict(sorted(bodies.items()))
+
+    def error_statuses(self):
+        statuses = {400, 406, 500, 503}
+        if any(issubclass(permission, NotebookPermission) for permission in self.view.permission_classes):
+            statuses |= {401, 403}
+        if "{" in self.path:
+            statuses.add(404)
+        if self.method in {"POST", "PUT", "PATCH"}:
+            statuses |= {411, 413, 415}
+        return statuses | set(getattr(self.view, "error_statuses", {}).get(getattr(self.view, "action", None), ()))
+
+
+def without_trailing_slashes(endpoints):
+    """Show the canonical form of each path; with a slash it works too."""
+    return [(path.rstrip("/"), regex, method, view) for path, regex, method, view in endpoints]
+
+
+def finish(result, generator, request, public):
+    """Add the shared error responses, and say that unknown fields are refused."""
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    result["components"]["responses"] = {
+        name: {"description": description, "content": problem} for name, description in ERRORS.values()
+    }
+    for name, component in result["components"]["schemas"].items():
+        if name.endswith("Request"):
+            component["additionalProperties"] = False
+    return result

@@ -1,0 +1,140 @@
+"""What a note looks like outside, and what is refused at the door."""
+
+import uuid
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.fields import html
+
+from notes import tags
+from notes.models import MAX_TITLE_CHARS, Note
+
+
+class Text(serializers.CharField):
+    """Text kept as it came: DRF's own field trims it, and takes the number 123 for "123"."""
+
+    def __init__(self, **kwargs):
+        super().__init__(trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, value):
+        if not isinstance(value, str):
+            self.fail("invalid")
+        return super().to_internal_value(value)
+
+
+class Tag(Text):
+    default_error_messages = {
+        "comma": "A tag has no comma in it.",
+        "blank": "A tag has at least one visible character.",
+    }
+
+    def to_internal_value(self, value):
+        name = super().to_internal_value(value)
+        if not name.strip():
+            self.fail("blank")
+        if "," in name:
+            self.fail("comma")
+        return name
+
+
+class Tags(serializers.ListField):
+    """A list in JSON; in an HTML form one line, separated by commas."""
+
+    child = Tag(max_length=tags.MAX_TAG_CHARS)
+
+    def __init__(self, **kwargs):
+        super().__init__(max_length=tags.MAX_TAGS, style={"template": "notes/tags_field.html"}, **kwargs)
+
+    def get_value(self, dictionary):
+        if html.is_html_input(dictionary) and self.field_name in dictionary:
+            return tags.split(dictionary[self.field_name])
+        return super().get_value(dictionary)
+
+    def to_internal_value(self, value):
+        return tags.normalize(super().to_internal_value(value))
+
+
+@extend_schema_field({"type": "string", "format": "uuid"})
+class NoteId(serializers.Field):
+    default_error_messages = {"invalid": "Write the id as a UUID: 0190f1c2-7a3b-7c4d-8e5f-001122334455."}
+
+    def to_internal_value(self, value):
+        note_id = parsed_uuid(value)
+        if note_id is None:
+            self.fail("invalid")
+        return note_id
+
+    def to_representation(self, value):
+        return str(value)
+
+
+def parsed_uuid(text):
+    """Return the UUID, or None. Python alone would also take braces, `urn:uuid:` and misplaced hyphens."""
+    try:
+        parsed = uuid.UUID(text)
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return parsed if str(parsed) == text.lower() else None
+
+
+class StrictSerializer(serializers.Serializer):
+    """Refuses by name what it does not know: silence would lose the sender's intent."""
+
+    UNKNOWN = "There is no such field."
+    READ_ONLY = "This field is set by the server. Leave it out, or send the value it has now."
+
+    def to_internal_value(self, fields):
+        errors = self.refused_names(fields) if isinstance(fields, dict) else {}
+        try:
+            known = super().to_internal_value(fields)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({**errors, **error.detail}) from None
+        if errors:
+            raise serializers.ValidationError(errors)
+        return known
+
+    def refused_names(self, fields):
+        errors = {}
+        for name in fields:
+            if name not in self.fields and not (name == "csrfmiddlewaretoken" and html.is_html_input(fields)):
+                errors[name] = [serializers.ErrorDetail(self.UNKNOWN, code="unknown_field")]
+            elif name in self.fields and self.fields[name].read_only and fields[name] != self.present_value(name):
+                errors[name] = [serializers.ErrorDetail(self.READ_ONLY, code="read_only")]
+        return errors
+
+    def present_value(self, name):
+        return self.to_representation(self.instance)[name] if self.instance else None
+
+
+class NoteSerializer(StrictSerializer):
+    """A note. What only the server sets may be sent back as it was received; changed, it is refused."""
+
+    id = NoteId(source="uuid", read_only=True, help_text="A UUID; those made here sort by time (UUIDv7).")
+    title = Text(max_length=MAX_TITLE_CHARS)
+    body = Text(
+        default="",
+        allow_blank=True,
+        max_length=settings.NOTES_MAX_BODY_CHARS,
+        style={"base_template": "textarea.html", "rows": 10},
+        help_text="Kept byte for byte.",
+    )
+    tags = Tags(default=list, help_text="Trimmed, in Unicode NFC, each once whatever its case.")
+    revision = serializers.IntegerField(
+        read_only=True, help_text="The number of the write that last changed the note, counted within the notebook."
+    )
+    created_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+
+    class Meta:
+        model = Note
+
+
+class NewNoteSerializer(NoteSerializer):
+    id = NoteId(source="uuid", required=False, help_text="A UUID made by the client; left out, the server makes one.")
+
+
+class MeSerializer(serializers.Serializer):
+    name = serializers.CharField(help_text="The key's name, or the member of staff's.", allow_null=True)
+    level = serializers.ChoiceField(["read", "write", "admin"])
+    notebook = serializers.CharField(help_text="The notebook that this key opens.")

@@ -1,0 +1,102 @@
+"""System checks. Their ids are never reused."""
+
+import tempfile
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.urls import URLPattern, get_resolver
+
+# What may stand in the URL configuration without being an API view: each shows nothing of any notebook to a stranger.
+OPEN_BY_NATURE = {
+    "index": "three links",
+    "healthz": "the process is up",
+    "readyz": "the database answers",
+    "login": "the form",
+    "logout": "ends a session",
+}
+
+
+@checks.register(checks.Tags.security)
+def every_route_has_a_permission(app_configs, **kwargs):
+    """Walk every route: an API view names a permission of ours, anything else is known to be open by nature."""
+    errors = []
+    for route, pattern in routes(get_resolver().url_patterns):
+        view = getattr(pattern.callback, "cls", None)
+        if view is None:
+            if pattern.name not in OPEN_BY_NATURE:
+                errors.append(
+                    checks.Error(
+                        f"The route {route!r} is not an API view, so that no permission guards it.",
+                        hint="Make it a view of Django REST Framework with a permission class.",
+                        id="notes.E002",
+                    )
+                )
+            continue
+        if not guarded(pattern.callback.initkwargs.get("permission_classes", view.permission_classes)):
+            errors.append(
+                checks.Error(
+                    f"The view {view.__name__} at {route!r} has no permission.",
+                    hint="Give it permission_classes = [NotebookPermission], or [Public] if it shows no notes.",
+                    id="notes.E001",
+                )
+            )
+    return errors
+
+
+def guarded(permission_classes):
+    from notes.api.permissions import NotebookPermission, Public
+
+    return any(
+        isinstance(permission, type) and issubclass(permission, (NotebookPermission, Public))
+        for permission in permission_classes
+    )
+
+
+def routes(patterns, prefix=""):
+    """Yield (route, URLPattern) for every route outside the admin, which has its own login."""
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield route, pattern
+        elif pattern.app_name != "admin":
+            yield from routes(pattern.url_patterns, route)
+
+
+@checks.register(checks.Tags.database)
+def database_is_kept(app_configs, **kwargs):
+    path = sqlite_path(settings.DATABASES["default"])
+    if path and any(path.is_relative_to(folder) for folder in temporary_folders()):
+        return [
+            checks.Warning(
+                f"The database {path} lies in a folder for temporary files: the notes are gone after a restart.",
+                hint="Set DATABASE_URL to a file elsewhere.",
+                id="notes.W001",
+            )
+        ]
+    return []
+
+
+def temporary_folders():
+    return {Path(folder).resolve() for folder in ("/tmp", "/var/tmp", "/dev/shm", tempfile.gettempdir())}
+
+
+def sqlite_path(database):
+    """Return the file of a SQLite database, or None for another engine."""
+    if database["ENGINE"] != "django.db.backends.sqlite3":
+        return None
+    return Path(unquote(urlsplit(str(database["NAME"])).path)).resolve()
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def public_reads_are_meant(app_configs, **kwargs):
+    if not settings.NOTES_PUBLIC_READS:
+        return []
+    return [
+        checks.Warning(
+            "NOTES_PUBLIC_READS is True: anybody can read the notes of the default notebook.",
+            hint="Set NOTES_PUBLIC_READS=False unless that is what you want.",
+            id="notes.W002",
+        )
+    ]

@@ -1,0 +1,22 @@
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from django.core.management.commands import migrate
+from django.db import connections
+
+
+class Command(migrate.Command):
+    """Django's own, but it may create the SQLite file, which the service opens only when it is there."""
+
+    def execute(self, *args, **options):
+        connection = connections[options["database"]]
+        name = str(connection.settings_dict["NAME"])
+        if connection.vendor == "sqlite" and name.startswith("file:///"):
+            path = Path(unquote(urlsplit(name).path))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        if connection.vendor == "postgresql":
+            # An index over a million notes takes longer than any request may.
+            with connection.cursor() as cursor:
+                cursor.execute("SET statement_timeout = 0")
+        return super().execute(*args, **options)

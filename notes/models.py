@@ -1,0 +1,184 @@
+"""A notebook is a numbered log of writes: Note is the present, Revision the past.
+
+Every write goes through a verb here (`notebook.create_note`, `note.edit`, `note.trash`), which takes the notebook's
+next number, stores the note and appends the log row in one transaction.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uuid_utils.compat
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from notes.querysets import NotebookQuerySet, NoteQuerySet
+from notes.tags import normalize
+
+MAX_TITLE_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who writes, and in which request: what the log keeps beside the content.
+
+    `id` is `operator`, `staff:<user id>` or `command:<name>`; `name` is what people call it at that time. Both are
+    plain text, so the trail outlives the user.
+    """
+
+    id: str
+    name: str
+    request_id: str = ""
+
+
+class NoteHasChanged(Exception):
+    """The row was read before the notebook was locked, and another write came between."""
+
+
+class Notebook(models.Model):
+    name = models.CharField(max_length=100, unique=True)
+    revision = models.PositiveBigIntegerField("number of the last write", default=0, db_default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = NotebookQuerySet.as_manager()
+
+    is_locked = False
+
+    def __str__(self):
+        return self.name
+
+    @contextmanager
+    def locked(self):
+        """Hold this notebook against all other writers until the block ends; what is read inside is the present.
+
+        One transaction. Inside a block of the same object it does nothing more. SQLite locks the whole file (BEGIN
+        IMMEDIATE), PostgreSQL this row.
+        """
+        if self.is_locked:
+            yield
+            return
+        with transaction.atomic():
+            present = Notebook.objects.select_for_update().only("revision").get(pk=self.pk)
+            self.revision = present.revision
+            self.is_locked = True
+            try:
+                yield
+            finally:
+                self.is_locked = False
+
+    def create_note(self, by, *, title, body="", tags=(), uuid=None, created_at=None, updated_at=None):
+        """Return the new note. An `uuid` that this notebook knows already is an IntegrityError."""
+        now = timezone.now()
+        note = Note(
+            notebook=self,
+            created_at=created_at or updated_at or now,
+            updated_at=updated_at or created_at or now,
+        )
+        if uuid is not None:
+            note.uuid = uuid
+        note._write(Revision.CREATE, by, title=title, body=body, tags=normalize(tags))
+        return note
+
+
+class Note(models.Model):
+    # The number is for the database alone. `uuid`, the API's id, is unique within a notebook and not beyond: that an
+    # id is taken must not tell one notebook what another one holds.
+    id = models.BigAutoField(primary_key=True)
+    uuid = models.UUIDField("id", default=uuid_utils.compat.uuid7, editable=False)
+    notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="notes", editable=False)
+    title = models.CharField(max_length=MAX_TITLE_CHARS)
+    body = models.TextField(blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    revision = models.PositiveBigIntegerField("number of the write that last changed it", editable=False)
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = NoteQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["notebook", "uuid"], name="note_uuid"),
+            models.UniqueConstraint(fields=["notebook", "revision"], name="note_revision"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["notebook", "-created_at", "-uuid"], condition=Q(deleted_at=None), name="note_live_newest"
+            ),
+        ]
+
+    def __str__(self):
+        return self.title
+
+    def edit(self, by, **changes):
+        """Change the columns given and return True; return False, and take no number, where they are so already."""
+        if "tags" in changes:
+            changes["tags"] = normalize(changes["tags"])
+        changes = {name: value for name, value in changes.items() if getattr(self, name) != value}
+        if not changes:
+            return False
+        # A clock set back must not make the note older than it was.
+        self._write(Revision.EDIT, by, **changes, updated_at=max(timezone.now(), self.updated_at))
+        return True
+
+    def trash(self, by):
+        """Put the note out of sight. Its content stays."""
+        self._write(Revision.TRASH, by, deleted_at=timezone.now())
+
+    def _write(self, action, by, **columns):
+        """The one door: take the next number, store the columns, append to the log.
+
+        Raises NoteHasChanged when this object is not the note's present, and then nothing is stored.
+        """
+        with self.notebook.locked():
+            # Nobody else counts while the lock is held: the order of commits is the order of numbers.
+            number = self.notebook.revision + 1
+            read_at_revision, columns["revision"] = self.revision, number
+            # Compare and set: an UPDATE of the row as it was read, of these columns only. save() would write all
+            # columns, and would insert the row again if it were gone.
+            if self.pk and not Note.objects.filter(pk=self.pk, revision=read_at_revision).update(**columns):
+                raise NoteHasChanged
+            for name, value in columns.items():
+                setattr(self, name, value)
+            if not self.pk:
+                self.save(force_insert=True)
+            Revision.objects.create(
+                notebook=self.notebook,
+                number=number,
+                note=self,
+                action=action,
+                title=self.title,
+                body=self.body,
+                tags=self.tags,
+                writer=by.id,
+                writer_name=by.name,
+                request_id=by.request_id,
+            )
+            Notebook.objects.filter(pk=self.notebook_id).update(revision=number)
+            self.notebook.revision = number
+
+
+class Revision(models.Model):
+    """One write: what was done, the note's content after it, when, by whom and in which request."""
+
+    CREATE, EDIT, TRASH = "create", "edit", "trash"
+    ACTIONS = [CREATE, EDIT, TRASH]
+
+    notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="revisions")
+    number = models.PositiveBigIntegerField()
+    note = models.ForeignKey(Note, models.PROTECT, related_name="revisions")
+    action = models.CharField(max_length=10, choices=[(action, action) for action in ACTIONS])
+    title = models.CharField(max_length=MAX_TITLE_CHARS)
+    body = models.TextField(blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    written_at = models.DateTimeField(default=timezone.now)
+    writer = models.CharField(max_length=100)
+    writer_name = models.CharField(max_length=150)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["notebook", "number"], name="revision_number")]
+        indexes = [models.Index(fields=["note", "-number"], name="revision_of_note")]
+
+    def __str__(self):
+        return f"{self.number}: {self.action} by {self.writer_name}"

@@ -1,0 +1,119 @@
+"""The body of a request, whole or refused, before Django sees it.
+
+Servers hand over a body whose connection broke as if it were complete, and Django takes a chunked body for an empty
+one. ExactBody reads what was announced, up to max_bytes, and gives Django a plain stream of known length. Where that
+fails, Django sees an empty body and the status to answer with in environ["notes.body_error"]; a middleware words it.
+"""
+
+import contextlib
+import io
+
+READ_BYTES = 64 * 1024
+DRAIN_BYTES = 16 * 1024 * 1024
+MAX_LENGTH_DIGITS = 18
+
+
+class BadBody(Exception):
+    """The body cannot be used; the status says why: 400, 411 or 413."""
+
+    def __init__(self, status):
+        self.status = status
+
+
+class ExactBody:
+    def __init__(self, application, *, max_bytes):
+        self.application = application
+        self.max_bytes = max_bytes
+
+    def __call__(self, environ, start_response):
+        stream = environ["wsgi.input"]
+        try:
+            body = self.read_body(environ)
+        except BadBody as error:
+            body = b""
+            environ["notes.body_error"] = error.status
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        response = self.application(environ, start_response)
+
+        # A client that waits for "100 Continue" has sent nothing, and reading would ask it for the body.
+        if "notes.body_error" in environ and "HTTP_EXPECT" not in environ:
+            return DrainedAfterwards(response, stream)
+        return response
+
+    def read_body(self, environ):
+        announced = environ.get("CONTENT_LENGTH", "")
+        coding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
+        if coding:
+            # Two lengths, or a coding we do not undo: RFC 9112, 6.1 and 6.3, treats these as an attempt at smuggling.
+            if announced or coding != "chunked":
+                raise BadBody(400)
+            return self.read_chunked(environ)
+        if not announced:
+            return b""
+
+        # int() alone would take "+5", "1_000" and digits of other scripts, and fails above 4300 digits.
+        if not (announced.isascii() and announced.isdigit()) or len(announced) > MAX_LENGTH_DIGITS:
+            raise BadBody(400)
+        length = int(announced)
+        if length > self.max_bytes:
+            raise BadBody(413)
+        body = read_up_to(environ["wsgi.input"], length)
+        if len(body) < length:
+            raise BadBody(400)
+        return body
+
+    def read_chunked(self, environ):
+        # runserver does not decode chunks, and says so by not setting this. granian decodes them, but gives a body that
+        # was cut off as if it had ended. JSON cut short never parses, so there the parser refuses it; nothing else may.
+        if not (environ.get("wsgi.input_terminated") and is_json(environ.get("CONTENT_TYPE", ""))):
+            raise BadBody(411)
+        body = read_up_to(environ["wsgi.input"], self.max_bytes + 1)
+        if len(body) > self.max_bytes:
+            raise BadBody(413)
+        return body
+
+
+class DrainedAfterwards:
+    """A response after which the rest of the request is read and thrown away.
+
+    Closing a connection with unread bytes resets it, and the client may lose the answer. Reading only after the answer
+    has left means that a client which waits for it before sending is not kept waiting.
+    """
+
+    def __init__(self, response, stream):
+        self.response = response
+        self.stream = stream
+
+    def __iter__(self):
+        return iter(self.response)
+
+    def close(self):
+        self.response.close()
+        left = DRAIN_BYTES
+        with contextlib.suppress(BadBody):
+            while left > 0 and (piece := read_piece(self.stream, READ_BYTES)):
+                left -= len(piece)
+
+
+def is_json(content_type):
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
+def read_up_to(stream, count):
+    """Fewer bytes only where the stream has ended."""
+    pieces = []
+    while count > 0 and (piece := read_piece(stream, min(count, READ_BYTES))):
+        pieces.append(piece)
+        count -= len(piece)
+    return b"".join(pieces)
+
+
+def read_piece(stream, count):
+    try:
+        return stream.read(count)
+    except Exception as error:
+        # gunicorn reports a broken chunk with classes of its own, a broken connection is an OSError.
+        raise BadBody(400) from error

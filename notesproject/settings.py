@@ -1,0 +1,276 @@
+"""All settings in one file: first the environment variables, each with its reader and default, then plain Django."""
+
+import os
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+environ.Env.read_env(BASE_DIR / os.environ.get("NOTES_ENV_FILE", ".env"))
+
+REQUIRED = object()
+
+
+def switch(text):
+    """Unlike bool readers that take any unknown word for False, this one refuses `DEBUG=flase`."""
+    if text.lower() in {"true", "1", "yes", "on"}:
+        return True
+    if text.lower() in {"false", "0", "no", "off"}:
+        return False
+    raise ValueError("write True or False")
+
+
+def count(text):
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("write a whole number, 0 or more")
+    return int(text)
+
+
+def words(text):
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def secret(text):
+    if len(text) < 16:
+        raise ValueError("it needs at least 16 characters; `make run` writes a good one")
+    return text
+
+
+def log_level(text):
+    if text not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ValueError("write DEBUG, INFO, WARNING or ERROR")
+    return text
+
+
+# name: (reader, default). `.env.example` explains each one; a test keeps the two equal.
+ENVIRONMENT = {
+    "SECRET_KEY": (secret, REQUIRED),
+    "API_KEY": (secret, REQUIRED),
+    "DEBUG": (switch, "False"),
+    "ALLOWED_HOSTS": (words, "localhost,127.0.0.1,[::1]"),
+    "DATABASE_URL": (str, "sqlite:///notes.sqlite3"),
+    "CORS_ALLOWED_ORIGINS": (words, ""),
+    "CSRF_TRUSTED_ORIGINS": (words, ""),
+    "NOTES_HTTPS": (switch, "False"),
+    "NOTES_PUBLIC_READS": (switch, "True"),
+    "NOTES_MAX_BODY_CHARS": (count, "100000"),
+    "NOTES_MAX_REQUEST_BYTES": (count, "2500000"),
+    "NOTES_LOG_LEVEL": (log_level, "INFO"),
+}
+
+# The values of `.env.example`: good enough to try the service with DEBUG=True, refused otherwise.
+EXAMPLE_SECRETS = {"example-secret-key-change-me", "example-api-key-change-me"}
+
+
+def read(name):
+    reader, default = ENVIRONMENT[name]
+    text = os.environ.get(name, default)
+    if text is REQUIRED:
+        raise ImproperlyConfigured(f"{name} is not set. Set it in the environment or in .env (see .env.example).")
+    try:
+        return reader(text.strip())
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} in the environment or in .env is not usable: {error}.") from None
+
+
+def database(url):
+    """Return Django's settings for one database. Relative SQLite paths start at the project's folder."""
+    try:
+        config = environ.Env.db_url_config(url)
+        engine = config["ENGINE"]
+    except (KeyError, ValueError):
+        raise ImproperlyConfigured("DATABASE_URL is not usable: write sqlite:///FILE or postgres://…") from None
+    if engine == "django.db.backends.sqlite3":
+        path = BASE_DIR / config["NAME"]
+        return {
+            "ENGINE": engine,
+            # Without mode=rw SQLite answers a lost file with a new, empty one. Only `migrate` may create it.
+            "NAME": path.as_uri() + "?mode=rw",
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {
+                # A deferred transaction that has read cannot become a writer while another writes: it fails at
+                # once, whatever the timeout. IMMEDIATE takes its turn at the start instead.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                # FULL: a write that was acknowledged survives a power cut.
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            },
+            "TEST": {"NAME": str(path.with_suffix(".test.sqlite3"))},
+        }
+    if engine == "django.db.backends.postgresql":
+        timeouts = {
+            "statement_timeout": "30s",
+            "lock_timeout": "20s",
+            "idle_in_transaction_session_timeout": "60s",
+        }
+        options = config.setdefault("OPTIONS", {})
+        options["options"] = " ".join(f"-c {name}={value}" for name, value in timeouts.items())
+        return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    raise ImproperlyConfigured("DATABASE_URL must name a SQLite file or a PostgreSQL database.")
+
+
+SECRET_KEY = read("SECRET_KEY")
+API_KEY = read("API_KEY")
+DEBUG = read("DEBUG")
+
+if not DEBUG and EXAMPLE_SECRETS & {SECRET_KEY, API_KEY}:
+    raise ImproperlyConfigured(
+        "SECRET_KEY or API_KEY still has the value of .env.example. With DEBUG=False choose your own."
+    )
+
+NOTES_HTTPS = read("NOTES_HTTPS")
+NOTES_PUBLIC_READS = read("NOTES_PUBLIC_READS")
+NOTES_MAX_BODY_CHARS = read("NOTES_MAX_BODY_CHARS")
+NOTES_MAX_REQUEST_BYTES = read("NOTES_MAX_REQUEST_BYTES")
+
+ALLOWED_HOSTS = read("ALLOWED_HOSTS")
+ROOT_URLCONF = "notesproject.urls"
+WSGI_APPLICATION = "notesproject.wsgi.application"
+APPEND_SLASH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = NOTES_MAX_REQUEST_BYTES
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "notes",
+]
+
+MIDDLEWARE = [
+    "notes.api.middleware.RequestLogMiddleware",
+    "notes.api.middleware.BodyErrorMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": database(read("DATABASE_URL"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+
+CORS_ALLOWED_ORIGINS = read("CORS_ALLOWED_ORIGINS")
+CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "content-type",
+    "x-api-key",
+    "x-request-id",
+]
+CORS_EXPOSE_HEADERS = ["Location", "X-Request-ID"]
+CSRF_TRUSTED_ORIGINS = read("CSRF_TRUSTED_ORIGINS")
+
+SECURE_SSL_REDIRECT = NOTES_HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if NOTES_HTTPS else 0
+SESSION_COOKIE_SECURE = NOTES_HTTPS
+CSRF_COOKIE_SECURE = NOTES_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+if NOTES_HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SILENCED_SYSTEM_CHECKS = [
+    # HSTS for all subdomains and the browsers' preload list are decisions about a domain, not about one service.
+    "security.W005",
+    "security.W021",
+]
+CSRF_FAILURE_VIEW = "notes.api.errors.csrf_failure"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "notes.api.authentication.KeyAuthentication",
+        "notes.api.authentication.StaffSessionAuthentication",
+    ],
+    # A view that names no permission of its own is closed to everybody, and notes.E001 refuses the start.
+    "DEFAULT_PERMISSION_CLASSES": ["notes.api.permissions.Closed"],
+    "DEFAULT_PARSER_CLASSES": [
+        "notes.api.parsers.StrictJSONParser",
+        # For the forms of the browsable API; NotebookView takes them from a logged-in browser only.
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "notes.api.pagination.KeysetPagination",
+    "DEFAULT_SCHEMA_CLASS": "notes.api.schema.Schema",
+    "EXCEPTION_HANDLER": "notes.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Notes",
+    "VERSION": "1.0.0",
+    "DESCRIPTION": "A notes backend you can trust.",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "PREPROCESSING_HOOKS": ["notes.api.schema.without_trailing_slashes"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "notes.api.schema.finish"],
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "notes.request_id.RequestIdFilter"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"},
+    },
+    "root": {"handlers": ["stderr"], "level": read("NOTES_LOG_LEVEL")},
+    "loggers": {
+        # Django's own handlers would write each line a second time, or mail it to nobody.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # RequestLogMiddleware writes one line for every request; these two would repeat it.
+        "django.request": {"level": "CRITICAL"},
+        "django.server": {"handlers": [], "level": "CRITICAL", "propagate": False},
+    },
+}

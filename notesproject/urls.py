@@ -1,0 +1,15 @@
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import TemplateView
+
+handler400 = "notes.api.errors.bad_request"
+handler403 = "notes.api.errors.permission_denied"
+handler404 = "notes.api.errors.page_not_found"
+handler500 = "notes.api.errors.server_error"
+
+urlpatterns = [
+    path("", TemplateView.as_view(template_name="notes/index.html"), name="index"),
+    path("admin/", admin.site.urls),
+    path("login/", include("rest_framework.urls")),
+    path("", include("notes.api.urls")),
+]

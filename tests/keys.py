@@ -1,0 +1,1 @@
+OPERATOR_KEY = "operator-key-for-the-tests"

@@ -1,0 +1,35 @@
+"""Settings for the tests: those of the project, whatever the machine's environment or a developer's .env say.
+
+pytest-django reads them before any conftest. Processes that tests start inherit the environment.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+from tests.keys import OPERATOR_KEY
+
+for name in [name for name in os.environ if name.startswith("NOTES_")]:
+    del os.environ[name]
+os.environ.update(
+    NOTES_ENV_FILE=os.devnull,
+    SECRET_KEY="a secret key for the tests alone",
+    API_KEY=OPERATOR_KEY,
+    DEBUG="False",
+    ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
+)
+# tests/postgres.py sets it for the second run.
+os.environ.setdefault("DATABASE_URL", "sqlite:///unused.sqlite3")
+
+from notesproject.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
+WHITENOISE_AUTOREFRESH = True  # Otherwise WhiteNoise warns that nothing has been collected.
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
+    # A file, not memory: threads and server processes share it.
+    folder = tempfile.mkdtemp(prefix="notes-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    DATABASES["default"]["TEST"] = {"NAME": os.path.join(folder, "test.sqlite3")}  # noqa: F405
