@@ -4,6 +4,7 @@ Every write goes through a verb here (`notebook.create_note`, `note.edit`, `note
 next number, stores the note and appends the log row in one transaction.
 """
 
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,10 +13,11 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from notes.querysets import NotebookQuerySet, NoteQuerySet
+from notes.querysets import NotebookQuerySet, NoteQuerySet, RevisionQuerySet
 from notes.tags import normalize
 
 MAX_TITLE_CHARS = 200
+CONTENT = ["title", "body", "tags"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class NoteHasChanged(Exception):
 class Notebook(models.Model):
     name = models.CharField(max_length=100, unique=True)
     revision = models.PositiveBigIntegerField("number of the last write", default=0, db_default=0, editable=False)
+    # Names this history. A restored backup gets another one, so that a client cannot take one history for the other.
+    epoch = models.UUIDField(default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = NotebookQuerySet.as_manager()
@@ -93,6 +97,7 @@ class Note(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
+    purged_at = models.DateTimeField(null=True, editable=False)
 
     objects = NoteQuerySet.as_manager()
 
@@ -104,6 +109,11 @@ class Note(models.Model):
         indexes = [
             models.Index(
                 fields=["notebook", "-created_at", "-uuid"], condition=Q(deleted_at=None), name="note_live_newest"
+            ),
+            models.Index(
+                fields=["notebook", "-deleted_at", "-uuid"],
+                condition=Q(deleted_at__isnull=False, purged_at=None),
+                name="note_trashed_newest",
             ),
         ]
 
@@ -124,6 +134,29 @@ class Note(models.Model):
     def trash(self, by):
         """Put the note out of sight. Its content stays."""
         self._write(Revision.TRASH, by, deleted_at=timezone.now())
+
+    def restore(self, by):
+        """Take the note out of the trash and return True; return False where it is not in it."""
+        if self.deleted_at is None:
+            return False
+        self._write(Revision.RESTORE, by, deleted_at=None)
+        return True
+
+    def purge(self, by):
+        """Erase content and history for good. The row stays as a tombstone, the log rows say who wrote and when."""
+        now = timezone.now()
+        with self.notebook.locked():
+            self._write(
+                Revision.PURGE, by, title="", body="", tags=[], deleted_at=self.deleted_at or now, purged_at=now
+            )
+            self.revisions.all().erase()
+
+    def prune(self, *, before, keep):
+        """Erase the content of revisions written before that time, but of the newest `keep`; return of how many."""
+        numbers = list(self.revisions.order_by("-number").values_list("number", flat=True)[:keep])
+        old = self.revisions.kept().filter(written_at__lt=before, number__lt=numbers[-1])
+        with self.notebook.locked():
+            return old.erase()
 
     def _write(self, action, by, **columns):
         """The one door: take the next number, store the columns, append to the log.
@@ -147,9 +180,11 @@ class Note(models.Model):
                 number=number,
                 note=self,
                 action=action,
+                changed=[name for name in CONTENT if name in columns],
                 title=self.title,
                 body=self.body,
                 tags=self.tags,
+                updated_at=self.updated_at,
                 writer=by.id,
                 writer_name=by.name,
                 request_id=by.request_id,
@@ -159,22 +194,29 @@ class Note(models.Model):
 
 
 class Revision(models.Model):
-    """One write: what was done, the note's content after it, when, by whom and in which request."""
+    """One write: what was done, the note's content after it, when, by whom and in which request.
 
-    CREATE, EDIT, TRASH = "create", "edit", "trash"
-    ACTIONS = [CREATE, EDIT, TRASH]
+    Rows are never deleted and never changed but for one thing: a purge, or pruning, erases their content (None).
+    """
+
+    CREATE, EDIT, TRASH, RESTORE, PURGE = "create", "edit", "trash", "restore", "purge"
+    ACTIONS = [CREATE, EDIT, TRASH, RESTORE, PURGE]
 
     notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="revisions")
     number = models.PositiveBigIntegerField()
     note = models.ForeignKey(Note, models.PROTECT, related_name="revisions")
     action = models.CharField(max_length=10, choices=[(action, action) for action in ACTIONS])
-    title = models.CharField(max_length=MAX_TITLE_CHARS)
-    body = models.TextField(blank=True)
-    tags = models.JSONField(default=list, blank=True)
+    changed = models.JSONField("columns that the write changed", default=list)
+    title = models.CharField(max_length=MAX_TITLE_CHARS, null=True)  # noqa: DJ001  (None is: erased)
+    body = models.TextField(null=True)  # noqa: DJ001
+    tags = models.JSONField(null=True)
+    updated_at = models.DateTimeField("updated_at of the note after it")
     written_at = models.DateTimeField(default=timezone.now)
     writer = models.CharField(max_length=100)
     writer_name = models.CharField(max_length=150)
     request_id = models.CharField(max_length=64, blank=True)
+
+    objects = RevisionQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["notebook", "number"], name="revision_number")]
@@ -182,3 +224,37 @@ class Revision(models.Model):
 
     def __str__(self):
         return f"{self.number}: {self.action} by {self.writer_name}"
+
+    def as_note(self):
+        """Return the note as this write left it: an object to show, not to write. Its content must be there."""
+        return Note(
+            uuid=self.note.uuid,
+            revision=self.number,
+            created_at=self.note.created_at,
+            updated_at=self.updated_at,
+            deleted_at=self.written_at if self.action in {self.TRASH, self.PURGE} else None,
+            **{name: getattr(self, name) for name in CONTENT},
+        )
+
+
+class Receipt(models.Model):
+    """What a request with an Idempotency-Key did, stored in the transaction that did it.
+
+    Apart from the log because a request may write nothing (a PUT of what is there already) and still must do nothing
+    more when it is repeated, or may write many times (a batch). It keeps numbers of the log, no content of its own:
+    what is purged there is in no receipt either.
+    """
+
+    notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="receipts")
+    writer = models.CharField(max_length=100)
+    key = models.CharField(max_length=255)
+    request_digest = models.CharField(max_length=64)
+    # [[status, number of the log row with the state that was answered], ...]: one of them, or one per item of a batch.
+    outcomes = models.JSONField()
+    written_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["notebook", "writer", "key"], name="receipt_key")]
+
+    def __str__(self):
+        return f"{self.key} of {self.writer}"

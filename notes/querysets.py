@@ -14,3 +14,22 @@ class NotebookQuerySet(models.QuerySet):
 class NoteQuerySet(models.QuerySet):
     def live(self):
         return self.filter(deleted_at=None)
+
+    def trashed(self):
+        return self.filter(deleted_at__isnull=False, purged_at=None)
+
+    def unpurged(self):
+        return self.filter(purged_at=None)
+
+    def changed_after(self, number):
+        """Return each note whose last write came after this one, in order of those writes; deleted ones too."""
+        return self.filter(revision__gt=number).order_by("revision")
+
+
+class RevisionQuerySet(models.QuerySet):
+    def kept(self):
+        return self.filter(body__isnull=False)
+
+    def erase(self):
+        """Erase the content; who wrote, when and what was done stays."""
+        return self.update(title=None, body=None, tags=None)

@@ -55,6 +55,8 @@ ENVIRONMENT = {
     "CSRF_TRUSTED_ORIGINS": (words, ""),
     "NOTES_HTTPS": (switch, "False"),
     "NOTES_PUBLIC_READS": (switch, "True"),
+    "NOTES_REQUIRE_IF_MATCH": (switch, "False"),
+    "NOTES_TRASH_DAYS": (count, "30"),
     "NOTES_MAX_BODY_CHARS": (count, "100000"),
     "NOTES_MAX_REQUEST_BYTES": (count, "2500000"),
     "NOTES_LOG_LEVEL": (log_level, "INFO"),
@@ -122,6 +124,8 @@ if not DEBUG and EXAMPLE_SECRETS & {SECRET_KEY, API_KEY}:
 
 NOTES_HTTPS = read("NOTES_HTTPS")
 NOTES_PUBLIC_READS = read("NOTES_PUBLIC_READS")
+NOTES_REQUIRE_IF_MATCH = read("NOTES_REQUIRE_IF_MATCH")
+NOTES_TRASH_DAYS = read("NOTES_TRASH_DAYS")
 NOTES_MAX_BODY_CHARS = read("NOTES_MAX_BODY_CHARS")
 NOTES_MAX_REQUEST_BYTES = read("NOTES_MAX_REQUEST_BYTES")
 
@@ -147,12 +151,12 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "notes.api.middleware.RequestLogMiddleware",
-    "notes.api.middleware.BodyErrorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "notes.api.middleware.BodyErrorMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -199,10 +203,13 @@ CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_HEADERS = [
     "accept",
     "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
     "x-api-key",
     "x-request-id",
 ]
-CORS_EXPOSE_HEADERS = ["Location", "X-Request-ID"]
+CORS_EXPOSE_HEADERS = ["ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID"]
 CSRF_TRUSTED_ORIGINS = read("CSRF_TRUSTED_ORIGINS")
 
 SECURE_SSL_REDIRECT = NOTES_HTTPS

@@ -5,10 +5,12 @@ import sys
 from http import HTTPStatus
 
 from django import db
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
 from django.views import defaults
 from rest_framework import exceptions, status
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 logger = logging.getLogger("notes.errors")
@@ -29,6 +31,9 @@ CODES = {
 # The database is gone, locked, full or read-only: not the request's fault, and worth another try.
 DATABASE_ERRORS = (db.OperationalError, db.InterfaceError, db.InternalError)
 RETRY_AFTER_SECONDS = 5
+
+# A body of two megabytes can be wrong in a million places; nobody reads that many.
+MAX_ERRORS = 100
 
 
 class RequestTooLarge(exceptions.APIException):
@@ -76,8 +81,11 @@ def exception_handler(error, context):
         error = exceptions.PermissionDenied()
     elif isinstance(error, RequestDataTooBig):
         error = RequestTooLarge()
+    elif isinstance(error, (BadRequest, MultiPartParserError, SuspiciousOperation)):
+        # A form that Django's own parser refuses: broken, or of too many fields.
+        error = exceptions.ParseError("The form is malformed or has too many fields.")
     if isinstance(error, exceptions.ValidationError):
-        errors = flat_errors(error.get_full_details())
+        errors = flat_errors(error.get_full_details())[:MAX_ERRORS]
         detail, code = summary(errors), "invalid"
         status_code = 400
     elif isinstance(error, exceptions.APIException):
@@ -94,8 +102,10 @@ def exception_handler(error, context):
     body = problem(request, status_code, detail, code, errors)
     body.update(getattr(error, "members", {}))
     response = Response(body, status=status_code, headers=headers)
+    # A person at the browsable API sees the error on its page; everybody else gets JSON, whatever they accept.
     renderer = getattr(request, "accepted_renderer", None)
-    if renderer is None or renderer.format == "json":
+    if renderer is None or renderer.format != "api":
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), MEDIA_TYPE
         response.content_type = MEDIA_TYPE
     return response
 
@@ -110,7 +120,8 @@ def unexpected(error):
 
 def flat_errors(details, field=""):
     """Return DRF's nested error details as a flat list, children as `tags.3`."""
-    if isinstance(details, dict) and set(details) == {"message", "code"}:
+    # A leaf. There may be fields of these two names; those have lists.
+    if isinstance(details, dict) and set(details) == {"message", "code"} and isinstance(details["message"], str):
         return [{"field": field, "code": details["code"], "detail": str(details["message"])}]
     if isinstance(details, dict):
         pairs = ((name if name != "non_field_errors" else "", child) for name, child in details.items())

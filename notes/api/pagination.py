@@ -5,10 +5,11 @@ from urllib.parse import urlencode
 
 from django.core import signing
 from django.db.models import Q
-from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
+
+from notes.api.params import refused, whole_number
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -27,7 +28,7 @@ class KeysetPagination(BasePagination):
 
     def paginate_queryset(self, queryset, request, view=None):
         self.request = request
-        self.limit = limit_of(request)
+        self.limit = whole_number(request, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
         order = view.page_order
         backwards, position = self.read_cursor(order)
         if backwards:
@@ -115,17 +116,6 @@ class KeysetPagination(BasePagination):
                 "schema": {"type": "string"},
             },
         ]
-
-
-def limit_of(request):
-    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_LIMIT):
-        raise refused("limit", f"Write a whole number from 1 to {MAX_LIMIT}.")
-    return int(text)
-
-
-def refused(parameter, detail):
-    return ValidationError({parameter: [detail]})
 
 
 def flipped(name):

@@ -7,7 +7,8 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 
 from notes.models import Notebook, Writer
 
-LEVELS = ["read", "write", "admin"]
+# A stranger on a public notebook has the level "public": its live notes, and nothing of its past.
+LEVELS = ["public", "read", "write", "admin"]
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,20 @@ def access_of(request):
         writer = Writer(f"staff:{request.user.pk}", request.user.get_username(), request.id)
         return Access(Notebook.objects.default(), "write", writer)
     if settings.NOTES_PUBLIC_READS:
-        return Access(Notebook.objects.default(), "read")
+        return Access(Notebook.objects.default(), "public")
     return None
 
 
 class NotebookPermission(BasePermission):
     """Lets in whoever has the level that the method needs, and sets `request.access`.
 
-    A view may ask for more: `needs = {"DELETE": "admin"}`.
+    A view may ask for more: `needs = {"GET": "read"}` lets no stranger in.
     """
 
     def has_permission(self, request, view):
-        needed = getattr(view, "needs", {}).get(request.method) or (
-            "read" if request.method in SAFE_METHODS else "write"
-        )
+        reads = request.method in SAFE_METHODS
+        needs = getattr(view, "needs", {})
+        needed = needs.get("GET", "public") if reads else needs.get(request.method, "write")
         request.access = access_of(request)
         if request.access is None:
             return False

@@ -2,6 +2,7 @@
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 
@@ -45,6 +46,8 @@ class ProblemSerializer(serializers.Serializer):
     detail = serializers.CharField(help_text="What was wrong, for people.")
     code = serializers.CharField(help_text="What was wrong, for programs: it stays when the wording changes.")
     request_id = serializers.CharField(help_text="The X-Request-ID of this answer; the server's log bears it too.")
+    current = serializers.DictField(required=False, help_text="On a 412: the note as it is now.")
+    operation = serializers.IntegerField(required=False, help_text="In a batch: which operation failed, from 0.")
     errors = FieldErrorSerializer(many=True, required=False, help_text="On a 400: what is wrong with which field.")
 
 
@@ -56,11 +59,49 @@ ERRORS = {
     406: ("NotAcceptable", "The answer is JSON; `Accept` asks for something else."),
     409: ("Conflict", "The present state does not allow it; `code` says why."),
     411: ("LengthRequired", "The length of the body is missing."),
+    410: ("Gone", "It was there and is erased, or the history is another one; `code` says which."),
+    412: ("PreconditionFailed", "The note is not as the request expects it; `current` is what it is now."),
     413: ("TooLarge", "The body is larger than the server takes."),
     415: ("UnsupportedMediaType", "The body is not JSON."),
+    422: ("IdempotencyKeyReused", "The Idempotency-Key was sent with another request before."),
+    428: ("PreconditionRequired", "The server wants If-Match on this request."),
     500: ("ServerError", "Something went wrong on the server; its log has it under this request_id."),
     503: ("Unavailable", "The database does not answer just now; try again after `Retry-After` seconds."),
 }
+
+
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of the note that you have read. If it has changed since: 412, with the `current` note.",
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="On a read, the ETag that you have: 304 if nothing has changed. On a PUT, `*`: create, never replace.",
+)
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Makes the write safe to send again: a repeat is answered with what the first did. Best a new UUID.",
+)
+NOTE_EXAMPLE = OpenApiExample(
+    "A note", {"title": "Shopping list", "body": "- milk\n- bread\n", "tags": ["home"]}, request_only=True
+)
+BATCH_EXAMPLE = OpenApiExample(
+    "Three writes",
+    {
+        "operations": [
+            {"op": "create", "title": "Shopping list", "body": "- milk\n"},
+            {"op": "patch", "id": "0190f1c2-7a3b-7c4d-8e5f-001122334455", "if_match": 41, "title": "Plan"},
+            {"op": "append", "id": "0190f1c2-7a3b-7c4d-8e5f-66778899aabb", "text": "One more line.\n"},
+        ]
+    },
+    request_only=True,
+)
 
 
 class Schema(AutoSchema):

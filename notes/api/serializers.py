@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.fields import html
 
 from notes import tags
-from notes.models import MAX_TITLE_CHARS, Note
+from notes.models import MAX_TITLE_CHARS, Note, Revision
 
 
 class Text(serializers.CharField):
@@ -19,6 +19,15 @@ class Text(serializers.CharField):
 
     def to_internal_value(self, value):
         if not isinstance(value, str):
+            self.fail("invalid")
+        return super().to_internal_value(value)
+
+
+class Count(serializers.IntegerField):
+    """A whole number in JSON: DRF's own field takes "1" and 1.0 too."""
+
+    def to_internal_value(self, value):
+        if type(value) is not int:
             self.fail("invalid")
         return super().to_internal_value(value)
 
@@ -134,7 +143,92 @@ class NewNoteSerializer(NoteSerializer):
     id = NoteId(source="uuid", required=False, help_text="A UUID made by the client; left out, the server makes one.")
 
 
+class TextSerializer(StrictSerializer):
+    text = Text(max_length=settings.NOTES_MAX_BODY_CHARS, help_text="Added as it is: bring your own newline.")
+
+
+class ReplaceSerializer(StrictSerializer):
+    find = Text(max_length=settings.NOTES_MAX_BODY_CHARS)
+    replace = Text(max_length=settings.NOTES_MAX_BODY_CHARS, allow_blank=True)
+    count = Count(default=1, min_value=1, help_text="How many matches you expect; another number is a 409.")
+
+
+class BatchItemSerializer(serializers.Serializer):
+    """One write. Apart from `op`, `id` and `if_match` it holds what the operation's own request would hold."""
+
+    op = serializers.ChoiceField(["create", "update", "patch", "delete", "restore", "append", "prepend", "replace"])
+    id = NoteId(required=False, help_text="The note. On a create: the id it shall have, if you choose one.")
+    if_match = Count(required=False, min_value=0, help_text="The revision that the note must have: as If-Match.")
+
+    def to_internal_value(self, item):
+        """Return {"op", "id", "if_match", "fields"}; `fields` are for the operation to judge."""
+        if not isinstance(item, dict):
+            return super().to_internal_value(item)
+        own = {name: item[name] for name in self.fields if name in item}
+        known = super().to_internal_value(own)
+        return {**known, "fields": {name: value for name, value in item.items() if name not in self.fields}}
+
+
+class BatchSerializer(StrictSerializer):
+    operations = BatchItemSerializer(many=True, min_length=1, max_length=100)
+
+
+class ChangeSerializer(NoteSerializer):
+    """A note as it is now, or a tombstone: {"id", "revision", "deleted": true}."""
+
+    title = Text(required=False)
+    body = Text(required=False)
+    tags = Tags(required=False)
+    created_at = serializers.DateTimeField(required=False)
+    updated_at = serializers.DateTimeField(required=False)
+    deleted = serializers.BooleanField(help_text="True: the note is in the trash or was erased.")
+
+    def to_representation(self, note):
+        if note.deleted_at:
+            return {"id": str(note.uuid), "revision": note.revision, "deleted": True}
+        return {**NoteSerializer(note).data, "deleted": False}
+
+
+class BatchResultSerializer(serializers.Serializer):
+    status = serializers.IntegerField(help_text="What the write alone would have answered: 200, 201 or 204.")
+    note = ChangeSerializer()
+
+
+class BatchResultsSerializer(serializers.Serializer):
+    results = BatchResultSerializer(many=True, help_text="One for each operation, in order.")
+
+
+class TrashedNoteSerializer(NoteSerializer):
+    deleted_at = serializers.DateTimeField(read_only=True)
+
+
+class ChangesSerializer(serializers.Serializer):
+    results = ChangeSerializer(many=True)
+    revision = serializers.IntegerField(help_text="Continue with ?since= this.")
+    epoch = serializers.UUIDField(help_text="Names this history; another one means: start again with since=0.")
+    has_more = serializers.BooleanField()
+
+
+class RevisionSerializer(serializers.ModelSerializer):
+    """One write in a note's history."""
+
+    class Meta:
+        model = Revision
+        fields = ["number", "action", "changed", "written_at", "writer", "writer_name", "request_id"]
+
+
+class RevisionContentSerializer(RevisionSerializer):
+    """One write, with the note's content after it."""
+
+    diff = serializers.CharField(
+        required=False, help_text="With ?diff=: a unified text diff from that revision to this one."
+    )
+
+    class Meta(RevisionSerializer.Meta):
+        fields = [*RevisionSerializer.Meta.fields, "title", "body", "tags", "diff"]
+
+
 class MeSerializer(serializers.Serializer):
     name = serializers.CharField(help_text="The key's name, or the member of staff's.", allow_null=True)
-    level = serializers.ChoiceField(["read", "write", "admin"])
+    level = serializers.ChoiceField(["public", "read", "write", "admin"])
     notebook = serializers.CharField(help_text="The notebook that this key opens.")

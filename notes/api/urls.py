@@ -1,7 +1,7 @@
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from notes.api import health, views
+from notes.api import health, history, site, sync, views
 
 
 class Router(SimpleRouter):
@@ -14,17 +14,33 @@ class Router(SimpleRouter):
 
 router = Router()
 router.register("notes", views.NoteViewSet, basename="note")
+router.register("trash", history.TrashViewSet, basename="trash")
+
+revisions = r"^notes/(?P<id>[^/]+)/revisions"
 
 v1 = [
     *router.urls,
-    re_path(r"^me/?$", views.MeView.as_view(), name="me"),
+    re_path(rf"{revisions}/?$", history.RevisionViewSet.as_view({"get": "list"}), name="revision-list"),
+    re_path(
+        rf"{revisions}/(?P<number>[^/]+)/?$",
+        history.RevisionViewSet.as_view({"get": "retrieve"}),
+        name="revision-detail",
+    ),
+    re_path(
+        rf"{revisions}/(?P<number>[^/]+)/restore/?$",
+        history.RevisionViewSet.as_view({"post": "restore"}),
+        name="revision-restore",
+    ),
+    re_path(r"^batch/?$", sync.BatchView.as_view(), name="batch"),
+    re_path(r"^changes/?$", sync.ChangesView.as_view(), name="changes"),
+    re_path(r"^me/?$", site.MeView.as_view(), name="me"),
 ]
 
 urlpatterns = [
     path("api/v1/", include(v1)),
-    re_path(r"^api/schema/?$", views.SchemaView.as_view(), name="schema"),
-    re_path(r"^api/docs/?$", views.DocsView.as_view(url_name="schema"), name="docs"),
-    re_path(r"^api(/.*)?$", views.NotFoundView.as_view(), name="api-not-found"),
+    re_path(r"^api/schema/?$", site.SchemaView.as_view(), name="schema"),
+    re_path(r"^api/docs/?$", site.DocsView.as_view(url_name="schema"), name="docs"),
+    re_path(r"^api(/.*)?$", site.NotFoundView.as_view(), name="api-not-found"),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
 ]

@@ -1,37 +1,59 @@
-"""What each address does. A view takes the row, checks, calls one verb of the model and serializes."""
+"""Views of notes. A read answers from a QuerySet; a write calls one operation, through `WritingView.write`."""
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
-from rest_framework.exceptions import NotAuthenticated, NotFound, ValidationError
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException, NotAuthenticated
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
+from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
-from notes.api.errors import Conflict
+from notes.api import operations, params
 from notes.api.pagination import KeysetPagination
-from notes.api.permissions import NotebookPermission, Public
-from notes.api.serializers import MeSerializer, NewNoteSerializer, NoteSerializer, parsed_uuid
+from notes.api.permissions import NotebookPermission
+from notes.api.preconditions import (
+    Expected,
+    entity_tag,
+    idempotency_key,
+    includes,
+    raise_412_if_changed,
+    request_digest,
+)
+from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, NOTE_EXAMPLE
+from notes.api.serializers import NewNoteSerializer, NoteSerializer, ReplaceSerializer, TextSerializer
 from notes.models import Note
+
+
+class KeyUsedForAnotherRequest(APIException):
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    default_code = "idempotency_key_reused"
+    default_detail = "This Idempotency-Key was sent with another request before. Choose a new one."
+
+
+class NoLongerKept(APIException):
+    status_code = status.HTTP_410_GONE
+    default_code = "no_longer_kept"
+    default_detail = "This request was carried out before; what it wrote has been erased since."
 
 
 class NotebookView(APIView):
     """A view of one notebook: the one that the caller's key opens."""
 
     permission_classes = [NotebookPermission]
-    # The query parameters that each method or action knows; all others are a 400.
+    # The query parameters that each action knows; all others are a 400.
     query_params = {}
+
+    @property
+    def access(self):
+        return self.request.access
 
     @property
     def notebook(self):
         return self.request.access.notebook
-
-    @property
-    def writer(self):
-        return self.request.access.writer
 
     def get_parsers(self):
         """Forms are for people who have logged in with a browser; programs send JSON."""
@@ -47,38 +69,98 @@ class NotebookView(APIView):
 
     def initial(self, request, *args, **kwargs):
         super().initial(request, *args, **kwargs)
-        raise_400_for_unknown_params(request, self.query_params.get(getattr(self, "action", None), set()))
+        params.raise_400_for_unknown(request, self.query_params.get(getattr(self, "action", None), set()))
+
+    def finalize_response(self, request, response, *args, **kwargs):
+        response = super().finalize_response(request, response, *args, **kwargs)
+        # One address shows another notebook to another key, and must be asked again for the present state.
+        patch_vary_headers(response, ["X-API-Key"])
+        patch_cache_control(response, private=True, no_cache=True)
+        if response.accepted_renderer.format != "json":
+            # An ETag names the JSON; the page for people has none.
+            response.headers.pop("ETag", None)
+        return response
 
 
-def raise_400_for_unknown_params(request, known):
-    errors = {}
-    for name, values in request.query_params.lists():
-        if name not in {*known, api_settings.URL_FORMAT_OVERRIDE}:
-            errors[ascii(name).strip("'")] = ["There is no such query parameter."]
-        elif len(values) > 1:
-            errors[name] = ["This parameter stands twice."]
-        elif "\x00" in values[0]:
-            errors[name] = ["Null characters are not allowed."]
-    if errors:
-        raise ValidationError(errors, code="query_parameter")
+class WritingView(NotebookView):
+    """A view that writes."""
 
+    def write(self, operation):
+        """Carry out one operation under the notebook's lock and answer with its outcome.
 
-EXAMPLE = OpenApiExample(
-    "A note", {"title": "Shopping list", "body": "- milk\n- bread\n", "tags": ["home"]}, request_only=True
-)
+        A repeat of an Idempotency-Key is answered with what the first request did, and changes nothing: its receipt
+        was stored in the same transaction as its writes.
+        """
+        fields, expected, key = self.request.data, Expected.of(self.request), idempotency_key(self.request)
+        with self.notebook.locked():
+            receipt = self.receipt(key)
+            if receipt is None:
+                outcome = operation(self.access, self.kwargs.get("id"), fields, expected)
+                self.keep_receipt(key, outcome)
+                return self.answer(outcome)
+        if receipt.request_digest != request_digest(self.request):
+            raise KeyUsedForAnotherRequest
+        response = self.answer(self.outcome_of(receipt))
+        response["Idempotency-Replayed"] = "true"
+        return response
+
+    def receipt(self, key):
+        return key and self.notebook.receipts.filter(writer=self.access.writer.id, key=key).first()
+
+    def keep_receipt(self, key, outcome):
+        if key:
+            self.notebook.receipts.create(
+                writer=self.access.writer.id,
+                key=key,
+                request_digest=request_digest(self.request),
+                outcomes=self.numbers(outcome),
+            )
+
+    def numbers(self, outcome):
+        """Return an outcome as a receipt keeps it: by the number of the write, without content."""
+        return [[outcome.status, outcome.note.revision]]
+
+    def outcome_of(self, receipt):
+        [outcome] = receipt.outcomes
+        return self.as_it_was(*outcome)
+
+    def as_it_was(self, status_code, number):
+        """Return the Outcome with the note as that write left it. A NoLongerKept where its content was erased."""
+        revision = self.notebook.revisions.select_related("note").get(number=number)
+        if revision.body is None and status_code != status.HTTP_204_NO_CONTENT:
+            raise NoLongerKept
+        return operations.Outcome(status_code, revision.as_note())
+
+    def answer(self, outcome):
+        if outcome.status == status.HTTP_204_NO_CONTENT:
+            return Response(status=outcome.status)
+        response = Response(NoteSerializer(outcome.note).data, status=outcome.status)
+        response["ETag"] = entity_tag(outcome.note.revision)
+        if outcome.status == status.HTTP_201_CREATED:
+            response["Location"] = reverse("note-detail", kwargs={"id": str(outcome.note.uuid)}, request=self.request)
+        return response
 
 
 @extend_schema_view(
-    list=extend_schema(summary="List the notes, newest first"),
+    list=extend_schema(summary="List the notes, newest first", parameters=[IF_NONE_MATCH]),
     create=extend_schema(
-        summary="Create a note", request=NewNoteSerializer, responses={201: NoteSerializer}, examples=[EXAMPLE]
+        summary="Create a note",
+        request=NewNoteSerializer,
+        responses={201: NoteSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+        examples=[NOTE_EXAMPLE],
     ),
-    retrieve=extend_schema(summary="Read a note"),
-    update=extend_schema(summary="Replace a note", examples=[EXAMPLE]),
-    partial_update=extend_schema(summary="Change what is sent, keep the rest"),
-    destroy=extend_schema(summary="Delete a note"),
+    retrieve=extend_schema(summary="Read a note", parameters=[IF_NONE_MATCH]),
+    update=extend_schema(
+        summary="Replace a note, or create it with If-None-Match: *",
+        responses={200: NoteSerializer, 201: NoteSerializer},
+        parameters=[IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY],
+        examples=[NOTE_EXAMPLE],
+    ),
+    partial_update=extend_schema(summary="Change what is sent, keep the rest", parameters=[IF_MATCH, IDEMPOTENCY_KEY]),
+    destroy=extend_schema(summary="Move a note to the trash", parameters=[IF_MATCH, IDEMPOTENCY_KEY]),
 )
-class NoteViewSet(NotebookView, ModelViewSet):
+class NoteViewSet(WritingView, ModelViewSet):
     """Notes: a title, a body, tags."""
 
     queryset = Note.objects.all()
@@ -88,87 +170,94 @@ class NoteViewSet(NotebookView, ModelViewSet):
     lookup_value_regex = "[^/]+"
     page_order = ["-created_at", "-uuid"]
     query_params = {"list": KeysetPagination.query_params}
-    error_statuses = {"create": {409}}
+    error_statuses = {
+        "create": {409, 422},
+        "update": {409, 412, 422, 428},
+        "partial_update": {412, 422, 428},
+        "destroy": {412, 422, 428},
+        "retrieve": {412},
+        "restore": {412, 422},
+        "append": {412, 422},
+        "prepend": {412, 422},
+        "replace": {409, 412, 422},
+    }
 
     def get_queryset(self):
         return self.notebook.notes.live()
 
     def get_serializer_class(self):
-        return NewNoteSerializer if self.action == "create" else NoteSerializer
+        return NewNoteSerializer if self.action == "create" else super().get_serializer_class()
 
     def get_object(self):
-        note_id = parsed_uuid(self.kwargs["id"])
-        note = self.get_queryset().filter(uuid=note_id).first() if note_id else None
-        if note is None:
-            raise NotFound("Note not found.")
-        return note
+        return operations.found(self.get_queryset(), self.kwargs["id"])
 
-    def create(self, request, *args, **kwargs):
-        fields = self.validated_fields()
-        with self.notebook.locked():
-            raise_409_if_taken(self.notebook, fields.get("uuid"))
-            note = self.notebook.create_note(self.writer, **fields)
-        return self.answer(note, status.HTTP_201_CREATED)
-
-    def update(self, request, *args, partial=False, **kwargs):
-        fields = self.validated_fields(self.get_object(), partial=partial)
-        with self.notebook.locked():
-            note = self.get_object()
-            note.edit(self.writer, **fields)
-        return self.answer(note)
-
-    def destroy(self, request, *args, **kwargs):
-        with self.notebook.locked():
-            self.get_object().trash(self.writer)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-    def validated_fields(self, note=None, *, partial=False):
-        serializer = self.get_serializer(note, data=self.request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        return serializer.validated_data
-
-    def answer(self, note, status_code=status.HTTP_200_OK):
-        response = Response(NoteSerializer(note).data, status=status_code)
-        if status_code == status.HTTP_201_CREATED:
-            response["Location"] = self.reverse_action("detail", kwargs={"id": str(note.uuid)})
+    def list(self, request, *args, **kwargs):
+        tag = f"{self.notebook.epoch.hex}-{self.notebook.revision}"
+        unchanged = includes_tag(Expected.of(request), tag)
+        response = Response(status=status.HTTP_304_NOT_MODIFIED) if unchanged else super().list(request)
+        response["ETag"] = entity_tag(tag)
         return response
 
+    def retrieve(self, request, *args, **kwargs):
+        note = self.get_object()
+        expected = Expected.of(request)
+        if includes_tag(expected, str(note.revision)):
+            response = Response(status=status.HTTP_304_NOT_MODIFIED)
+        else:
+            raise_412_if_changed(expected, note)
+            response = Response(NoteSerializer(note).data)
+        response["ETag"] = entity_tag(note.revision)
+        return response
 
-def raise_409_if_taken(notebook, uuid):
-    if uuid and notebook.notes.filter(uuid=uuid).exists():
-        raise Conflict(f"There is, or was, a note with the id {uuid}.", code="id_taken")
+    def create(self, request, *args, **kwargs):
+        return self.write(operations.create)
+
+    def update(self, request, *args, **kwargs):
+        return self.write(operations.update)
+
+    def partial_update(self, request, *args, **kwargs):
+        return self.write(operations.patch)
+
+    def destroy(self, request, *args, **kwargs):
+        return self.write(operations.delete)
+
+    @extend_schema(
+        summary="Take a note out of the trash",
+        request=None,
+        responses=NoteSerializer,
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+    )
+    @action(detail=True, methods=["post"])
+    def restore(self, request, *args, **kwargs):
+        return self.write(operations.restore)
+
+    @extend_schema(
+        summary="Add text at the end of the body",
+        responses=NoteSerializer,
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+    )
+    @action(detail=True, methods=["post"], serializer_class=TextSerializer)
+    def append(self, request, *args, **kwargs):
+        return self.write(operations.append)
+
+    @extend_schema(
+        summary="Add text at the beginning of the body",
+        responses=NoteSerializer,
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+    )
+    @action(detail=True, methods=["post"], serializer_class=TextSerializer)
+    def prepend(self, request, *args, **kwargs):
+        return self.write(operations.prepend)
+
+    @extend_schema(
+        summary="Replace text in the body",
+        responses=NoteSerializer,
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+    )
+    @action(detail=True, methods=["post"], serializer_class=ReplaceSerializer)
+    def replace(self, request, *args, **kwargs):
+        return self.write(operations.replace)
 
 
-class MeView(NotebookView):
-    """Tells which key this is and what it opens."""
-
-    @extend_schema(summary="Who am I", responses=MeSerializer)
-    def get(self, request):
-        access = request.access
-        me = {
-            "name": access.writer and access.writer.name,
-            "level": access.level,
-            "notebook": access.notebook.name,
-        }
-        return Response(MeSerializer(me).data)
-
-
-class SchemaView(SpectacularAPIView):
-    permission_classes = [Public]
-
-
-class DocsView(SpectacularSwaggerView):
-    permission_classes = [Public]
-
-
-class NotFoundView(APIView):
-    """Everything under /api/ that is not routed, with any method."""
-
-    permission_classes = [Public]
-    authentication_classes = []
-
-    schema = None
-
-    def initial(self, request, *args, **kwargs):
-        super().initial(request, *args, **kwargs)
-        raise NotFound("There is nothing at this address. See /api/docs.")
+def includes_tag(expected, tag):
+    return expected.if_none_match is not None and includes(expected.if_none_match, tag)

@@ -1,0 +1,103 @@
+"""Views of the past: the trash, and the revisions of a note."""
+
+from functools import partial
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from notes import diffs
+from notes.api import operations
+from notes.api.pagination import KeysetPagination
+from notes.api.params import refused, whole_number
+from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH
+from notes.api.serializers import (
+    NoteSerializer,
+    RevisionContentSerializer,
+    RevisionSerializer,
+    TrashedNoteSerializer,
+)
+from notes.api.views import WritingView
+from notes.models import Note, Revision
+
+
+@extend_schema_view(list=extend_schema(summary="List the notes in the trash, last deleted first"))
+class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
+    """Deleted notes. They stay here until they are restored, purged, or older than NOTES_TRASH_DAYS."""
+
+    needs = {"GET": "read", "DELETE": "admin"}
+    queryset = Note.objects.all()
+    serializer_class = TrashedNoteSerializer
+    lookup_url_kwarg = "id"
+    lookup_value_regex = "[^/]+"
+    page_order = ["-deleted_at", "-uuid"]
+    query_params = {"list": KeysetPagination.query_params}
+    error_statuses = {"destroy": {412, 422}}
+
+    def get_queryset(self):
+        return self.notebook.notes.trashed()
+
+    @extend_schema(
+        summary="Erase a note in the trash, and its history, for good",
+        responses={204: None},
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+    )
+    def destroy(self, request, *args, **kwargs):
+        return self.write(operations.purge)
+
+
+DIFF = OpenApiParameter(
+    "diff", int, description="The number of another revision of the note: `diff` is from it to this."
+)
+
+
+@extend_schema_view(
+    list=extend_schema(summary="List the revisions of a note, newest first"),
+)
+class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericViewSet):
+    """The history of a note: every write to it, with the content after it. What was pruned is not listed."""
+
+    needs = {"GET": "read"}
+    queryset = Revision.objects.all()
+    serializer_class = RevisionSerializer
+    page_order = ["-number"]
+    query_params = {"list": KeysetPagination.query_params, "retrieve": {"diff"}}
+    error_statuses = {"restore": {412, 422}}
+
+    def get_queryset(self):
+        note = operations.found(self.notebook.notes.unpurged(), self.kwargs["id"])
+        return note.revisions.kept()
+
+    @extend_schema(summary="Read one state of a note", responses=RevisionContentSerializer, parameters=[DIFF])
+    def retrieve(self, request, *args, **kwargs):
+        revision = self.get_object()
+        number = whole_number(request, "diff")
+        if number is not None:
+            revision.diff = self.diff(number, revision)
+        return Response(RevisionContentSerializer(revision).data)
+
+    def get_object(self):
+        return operations.found_revision(self.get_queryset(), self.kwargs["number"])
+
+    def diff(self, number, revision):
+        other = self.get_queryset().filter(number=number).first()
+        if other is None:
+            raise refused("diff", f"The note has no revision {number}.")
+        return diffs.unified(
+            text_of(other), text_of(revision), f"revision {other.number}", f"revision {revision.number}"
+        )
+
+    @extend_schema(
+        summary="Write the content of an old revision again",
+        request=None,
+        responses=NoteSerializer,
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+    )
+    def restore(self, request, *args, **kwargs):
+        return self.write(partial(operations.restore_revision, number=self.kwargs["number"]))
+
+
+def text_of(revision):
+    """Return title, tags and body as one text: what people compare."""
+    return f"# {revision.title}\n{', '.join(revision.tags)}\n\n{revision.body}"

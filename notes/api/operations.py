@@ -1,0 +1,160 @@
+"""The writes of the API, one function each: find the note, check what the client expects, call one verb of the model.
+
+A request calls one of them, a batch several. All run under the notebook's lock (see `WritingView.write`) as
+`operation(access, note_id, fields, expected)` and return an Outcome.
+"""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from rest_framework.exceptions import NotFound, ValidationError
+
+from notes.api.errors import Conflict
+from notes.api.params import number_in
+from notes.api.preconditions import ANY, raise_412_if_changed, raise_428_if_unconditional
+from notes.api.serializers import (
+    NewNoteSerializer,
+    NoteSerializer,
+    ReplaceSerializer,
+    TextSerializer,
+    parsed_uuid,
+)
+from notes.models import Note
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a write did: its status, and the note as it is after it."""
+
+    status: int
+    note: Note
+
+
+def found(notes, note_id):
+    """Return the note with this id among these; a NotFound otherwise, also for an id that is no UUID."""
+    uuid = parsed_uuid(note_id)
+    note = notes.filter(uuid=uuid).first() if uuid else None
+    if note is None:
+        raise NotFound("Note not found.")
+    return note
+
+
+def expected_note(notes, note_id, expected):
+    note = found(notes, note_id)
+    raise_412_if_changed(expected, note)
+    return note
+
+
+def valid(serializer_class, fields, note=None, *, partial=False):
+    serializer = serializer_class(note, data=fields, partial=partial)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
+
+
+def create(access, note_id, fields, expected):
+    return created(access, valid(NewNoteSerializer, fields))
+
+
+def created(access, content):
+    raise_409_if_taken(access.notebook, content.get("uuid"))
+    return Outcome(201, access.notebook.create_note(access.writer, **content))
+
+
+def raise_409_if_taken(notebook, uuid):
+    if uuid and notebook.notes.filter(uuid=uuid).exists():
+        raise Conflict(f"There is, or was, a note with the id {uuid}.", code="id_taken")
+
+
+def update(access, note_id, fields, expected):
+    raise_428_if_unconditional(expected)
+    notes, uuid = access.notebook.notes.live(), parsed_uuid(note_id)
+    if expected.if_none_match == ANY and uuid and not notes.filter(uuid=uuid).exists():
+        return created(access, {**valid(NoteSerializer, fields, Note(uuid=uuid)), "uuid": uuid})
+    note = expected_note(notes, note_id, expected)
+    note.edit(access.writer, **valid(NoteSerializer, fields, note))
+    return Outcome(200, note)
+
+
+def patch(access, note_id, fields, expected):
+    raise_428_if_unconditional(expected)
+    note = expected_note(access.notebook.notes.live(), note_id, expected)
+    note.edit(access.writer, **valid(NoteSerializer, fields, note, partial=True))
+    return Outcome(200, note)
+
+
+def delete(access, note_id, fields, expected):
+    raise_428_if_unconditional(expected)
+    note = expected_note(access.notebook.notes.live(), note_id, expected)
+    note.trash(access.writer)
+    return Outcome(204, note)
+
+
+def restore(access, note_id, fields, expected):
+    note = expected_note(access.notebook.notes.unpurged(), note_id, expected)
+    note.restore(access.writer)
+    return Outcome(200, note)
+
+
+def purge(access, note_id, fields, expected):
+    note = expected_note(access.notebook.notes.trashed(), note_id, expected)
+    note.purge(access.writer)
+    return Outcome(204, note)
+
+
+def append(access, note_id, fields, expected):
+    note = expected_note(access.notebook.notes.live(), note_id, expected)
+    return with_body(access, note, note.body + valid(TextSerializer, fields)["text"])
+
+
+def prepend(access, note_id, fields, expected):
+    note = expected_note(access.notebook.notes.live(), note_id, expected)
+    return with_body(access, note, valid(TextSerializer, fields)["text"] + note.body)
+
+
+def replace(access, note_id, fields, expected):
+    note = expected_note(access.notebook.notes.live(), note_id, expected)
+    wanted = valid(ReplaceSerializer, fields)
+    matches = note.body.count(wanted["find"])
+    if matches != wanted["count"]:
+        detail = (
+            f"The text to find stands {matches} times in the body, not {wanted['count']} times. Nothing was changed."
+        )
+        raise Conflict(detail, code="match_count")
+    return with_body(access, note, note.body.replace(wanted["find"], wanted["replace"]))
+
+
+def found_revision(revisions, number):
+    """Return the revision with this number, written in digits, among these; a NotFound otherwise."""
+    number = number_in(number)
+    revision = revisions.filter(number=number).first() if number else None
+    if revision is None:
+        raise NotFound("Revision not found.")
+    return revision
+
+
+def restore_revision(access, note_id, fields, expected, *, number):
+    note = expected_note(access.notebook.notes.live(), note_id, expected)
+    revision = found_revision(note.revisions.kept(), number)
+    note.edit(access.writer, title=revision.title, body=revision.body, tags=revision.tags)
+    return Outcome(200, note)
+
+
+def with_body(access, note, body):
+    if len(body) > settings.NOTES_MAX_BODY_CHARS:
+        limit = settings.NOTES_MAX_BODY_CHARS
+        raise ValidationError({"body": [f"The body would have {len(body)} characters; at most {limit} are allowed."]})
+    note.edit(access.writer, body=body)
+    return Outcome(200, note)
+
+
+# The writes that a batch may hold, by the name that its items give as "op".
+BATCH = {
+    "create": create,
+    "update": update,
+    "patch": patch,
+    "delete": delete,
+    "restore": restore,
+    "append": append,
+    "prepend": prepend,
+    "replace": replace,
+}

@@ -1,0 +1,117 @@
+"""Conditional requests (RFC 9110, 13) and retries (Idempotency-Key): what must hold for a request to be carried out."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+from django.conf import settings
+from rest_framework import status
+from rest_framework.exceptions import APIException, ValidationError
+
+ANY = "*"
+ENTITY_TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"[ \t]*')
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class PreconditionFailed(APIException):
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+    default_code = "precondition_failed"
+
+
+class PreconditionRequired(APIException):
+    status_code = status.HTTP_428_PRECONDITION_REQUIRED
+    default_code = "precondition_required"
+    default_detail = "Send If-Match with the ETag of the note that you have read."
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a client expects of a note: sets of entity-tags without their quotes, or ANY, or None for no condition."""
+
+    if_match: frozenset | str | None = None
+    if_none_match: frozenset | str | None = None
+
+    @classmethod
+    def of(cls, request):
+        """Return the conditions of the request's headers; malformed ones are a 400 that names the header."""
+        return cls(
+            entity_tags("If-Match", request.headers.get("If-Match")),
+            entity_tags("If-None-Match", request.headers.get("If-None-Match")),
+        )
+
+
+def entity_tags(header, text):
+    """Return the tags that a header lists.
+
+    The weak ones count by their value: a proxy that compresses makes `"5"` into `W/"5"`, and its clients would never
+    match again.
+    """
+    if text is None:
+        return None
+    if text.strip() == ANY:
+        return ANY
+    tags, position = set(), 0
+    while True:
+        match = ENTITY_TAG.match(text, position)
+        if match is None:
+            raise ValidationError({header: ['Write it as an ETag in double quotes ("41"), a list of them, or *.']})
+        tags.add(match[2])
+        position = match.end()
+        if position == len(text):
+            return frozenset(tags)
+        if text[position] != ",":
+            raise ValidationError({header: ["Separate ETags by commas."]})
+        position += 1
+
+
+def entity_tag(revision):
+    return f'"{revision}"'
+
+
+def includes(tags, tag):
+    return tags == ANY or tag in tags
+
+
+def raise_412_if_changed(expected, note):
+    """Refuse a write to a note that is not as the client expects it. `note` is read under the notebook's lock."""
+    if expected.if_match is not None and not includes(expected.if_match, str(note.revision)):
+        raise_412(note, "The note has changed since you read it. `current` is what it is now.")
+    if expected.if_none_match is not None and includes(expected.if_none_match, str(note.revision)):
+        raise_412(note, "There is such a note already. `current` is what it is now.")
+
+
+def raise_428_if_unconditional(expected):
+    """Refuse what would overwrite blindly, where NOTES_REQUIRE_IF_MATCH asks for that."""
+    if settings.NOTES_REQUIRE_IF_MATCH and expected == Expected():
+        raise PreconditionRequired
+
+
+def raise_412(note, detail):
+    from notes.api.serializers import NoteSerializer
+
+    error = PreconditionFailed(detail)
+    error.members = {"current": NoteSerializer(note).data}
+    raise error
+
+
+def idempotency_key(request):
+    """Return the request's Idempotency-Key, or None without one."""
+    text = request.headers.get("Idempotency-Key")
+    if text is not None and not IDEMPOTENCY_KEY.fullmatch(text):
+        raise ValidationError({"Idempotency-Key": ["Write 1 to 255 visible ASCII characters; a UUID is a good one."]})
+    return text
+
+
+def request_digest(request):
+    """Return what tells one request from another: method, address, conditions and content."""
+    parts = [
+        request.method,
+        request.path.rstrip("/"),
+        *(request.headers.get(name) for name in CONDITIONS),
+        request.data,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+CONDITIONS = ["If-Match", "If-None-Match"]

@@ -1,0 +1,143 @@
+"""Views for clients that keep a copy: the feed of changes, and many writes at once."""
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.response import Response
+
+from notes.api import operations
+from notes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from notes.api.params import refused, whole_number
+from notes.api.preconditions import Expected
+from notes.api.schema import BATCH_EXAMPLE, IDEMPOTENCY_KEY
+from notes.api.serializers import (
+    BatchResultsSerializer,
+    BatchSerializer,
+    ChangeSerializer,
+    ChangesSerializer,
+    parsed_uuid,
+)
+from notes.api.views import NotebookView, WritingView
+
+
+class ResyncRequired(APIException):
+    status_code = status.HTTP_410_GONE
+    default_code = "resync_required"
+    default_detail = "The notebook has another history than the one you followed. Start again with since=0."
+
+
+class ChangesView(NotebookView):
+    """Each note changed after `since`, once, at its latest state, in the order of the writes.
+
+    Deleted and erased notes come as tombstones: `{"id", "revision", "deleted": true}`. Ask again with `since` set to
+    the `revision` of the answer, at once while `has_more` is true. `since=0` is a full first sync, which may be
+    interrupted and continued at any page. Keep the `epoch` and send it along: should the server be restored from a
+    backup, the answer is a 410 with the code `resync_required`, and you start again.
+    """
+
+    query_params = {None: {"since", "limit", "epoch"}}
+    error_statuses = {None: {410}}
+
+    @extend_schema(
+        summary="Follow the changes",
+        responses=ChangesSerializer,
+        parameters=[
+            OpenApiParameter("since", {"type": "integer", "minimum": 0, "default": 0}),
+            OpenApiParameter(
+                "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+            ),
+            OpenApiParameter("epoch", {"type": "string", "format": "uuid"}),
+        ],
+    )
+    def get(self, request):
+        since = whole_number(request, "since", default=0)
+        limit = whole_number(request, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
+        notebook = self.notebook
+        if since > notebook.revision or epoch_of(request) not in {None, notebook.epoch}:
+            raise ResyncRequired
+        # Nothing new, and it cost one query: the notebook.
+        notes = [] if since == notebook.revision else list(notebook.notes.changed_after(since)[: limit + 1])
+        has_more = len(notes) > limit
+        notes = notes[:limit]
+        # The rows may be younger than the notebook as it was read before them.
+        last = notes[-1].revision if notes else since
+        changes = {
+            "results": notes,
+            "revision": last if has_more else max(last, notebook.revision),
+            "epoch": notebook.epoch,
+            "has_more": has_more,
+        }
+        return Response(ChangesSerializer(changes).data)
+
+
+def epoch_of(request):
+    text = request.query_params.get("epoch")
+    if text is None:
+        return None
+    epoch = parsed_uuid(text)
+    if epoch is None:
+        raise refused("epoch", "Write the epoch of an earlier answer, a UUID.")
+    return epoch
+
+
+class BatchView(WritingView):
+    """Up to 100 writes in one transaction: all of them, or none.
+
+    They are carried out in order, each as its own write with its own number; one sees what those before it did. The
+    first that fails is named by `operation`, counted from 0, and nothing is stored.
+    """
+
+    error_statuses = {None: {404, 409, 412, 422, 428}}
+
+    @extend_schema(
+        summary="Write many notes, all or nothing",
+        request=BatchSerializer,
+        responses=BatchResultsSerializer,
+        parameters=[IDEMPOTENCY_KEY],
+        examples=[BATCH_EXAMPLE],
+    )
+    def post(self, request):
+        return self.write(batch)
+
+    def numbers(self, outcomes):
+        return [[outcome.status, outcome.note.revision] for outcome in outcomes]
+
+    def outcome_of(self, receipt):
+        return [self.as_it_was(*outcome) for outcome in receipt.outcomes]
+
+    def answer(self, outcomes):
+        return Response({"results": [result(outcome) for outcome in outcomes]})
+
+
+def result(outcome):
+    return {"status": outcome.status, "note": ChangeSerializer(outcome.note).data}
+
+
+def batch(access, note_id, fields, expected):
+    """Return the outcomes of all items. The error of one bears its number and ends the transaction."""
+    items = operations.valid(BatchSerializer, fields)["operations"]
+    outcomes = []
+    for number, item in enumerate(items):
+        try:
+            outcomes.append(carry_out(access, item))
+        except ValidationError as error:
+            raise ValidationError({"operations": {str(number): error.detail}}) from None
+        except APIException as error:
+            error.members = {**getattr(error, "members", {}), "operation": number}
+            raise
+    return outcomes
+
+
+def carry_out(access, item):
+    fields, note_id = item["fields"], item.get("id")
+    if item["op"] == "create":
+        if note_id:
+            fields = {"id": str(note_id), **fields}
+        if "if_match" in item:
+            raise ValidationError({"if_match": ["A note that is being created has no revision yet."]})
+    elif note_id is None:
+        raise ValidationError({"id": ["Say which note."]}, code="required")
+    if item["op"] in {"delete", "restore"} and fields:
+        raise ValidationError({name: ["There is no such field."] for name in fields}, code="unknown_field")
+    expected = Expected(if_match=frozenset([str(item["if_match"])])) if "if_match" in item else Expected()
+    return operations.BATCH[item["op"]](access, note_id and str(note_id), fields, expected)

@@ -1,0 +1,30 @@
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+from tqdm import tqdm
+
+from notes.models import Notebook, Writer
+
+
+class Command(BaseCommand):
+    help = "Erase for good what has been in the trash for longer than NOTES_TRASH_DAYS."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--days", type=int, default=settings.NOTES_TRASH_DAYS, help="instead of NOTES_TRASH_DAYS")
+
+    def handle(self, *, days, **options):
+        by = Writer(id="command:empty_trash", name="empty_trash")
+        before = timezone.now() - timedelta(days=days)
+        purged = 0
+        for notebook in Notebook.objects.all():
+            old = notebook.notes.trashed().filter(deleted_at__lt=before)
+            for pk in tqdm(list(old.values_list("pk", flat=True)), desc=notebook.name, unit=" notes", disable=None):
+                with notebook.locked():
+                    # Somebody may have restored it since the list was made.
+                    note = old.filter(pk=pk).first()
+                    if note:
+                        note.purge(by)
+                        purged += 1
+        self.stdout.write(f"Erased {purged} notes that were in the trash for more than {days} days.")

@@ -1,0 +1,26 @@
+import sys
+
+from django.core.management.base import BaseCommand, CommandError
+
+from notes import verification
+from notes.models import Notebook
+
+
+class Command(BaseCommand):
+    help = "Check that log, notes, trash and counter of a notebook agree. The exit code is 1 when they do not."
+
+    def add_arguments(self, parser):
+        parser.add_argument("notebook", nargs="*", metavar="NAME", help="which notebooks; all of them without a name")
+
+    def handle(self, *, notebook, **options):
+        notebooks = Notebook.objects.filter(name__in=notebook) if notebook else Notebook.objects.all()
+        missing = set(notebook) - {one.name for one in notebooks}
+        if missing:
+            raise CommandError(f"There is no notebook {', '.join(sorted(missing))}.")
+        failed = False
+        for one in notebooks:
+            problems = list(verification.problems(one))
+            failed = failed or bool(problems)
+            self.stdout.write(f"{one.name}: {'; '.join(problems) or f'{one.revision} writes, all in agreement'}")
+        if failed:
+            sys.exit(1)

@@ -1,0 +1,46 @@
+"""Do the log, the notes, the trash and the counter of a notebook agree? For operators, and for the proofs in tests/."""
+
+from django.db.models import Count, F, Max, Min, Q
+
+from notes.models import CONTENT, Revision
+
+ACTIONS_THAT_LEAVE_IT_DELETED = {Revision.TRASH, Revision.PURGE}
+
+
+def problems(notebook):
+    """Yield a sentence for each disagreement. Reads under the notebook's lock, so that no write comes between."""
+    with notebook.locked():
+        yield from counter_problems(notebook)
+        last_write = notebook.notes.annotate(last=Max("revisions__number"))
+        for note in last_write.filter(Q(last=None) | ~Q(last=F("revision"))):
+            yield f"Note {note.uuid} is at revision {note.revision}, its last row in the log is {note.last}."
+        present = notebook.revisions.filter(number=F("note__revision")).select_related("note")
+        for revision in present.iterator(chunk_size=500):
+            yield from note_problems(revision.note, revision)
+        for revision in notebook.revisions.kept().exclude(note__purged_at=None):
+            yield f"Revision {revision.number} still has the content of note {revision.note.uuid}, which was purged."
+
+
+def counter_problems(notebook):
+    log = notebook.revisions.aggregate(rows=Count("pk"), first=Min("number"), last=Max("number"))
+    if notebook.revision != (log["last"] or 0):
+        yield f"The counter is at {notebook.revision}, the last number in the log is {log['last']}."
+    # Numbers are unique: as many rows as the last number says, from 1 on, leave no hole.
+    if log["rows"] != (log["last"] or 0) or log["first"] not in {1, None}:
+        yield f"The log has {log['rows']} rows, from number {log['first']} to {log['last']}."
+
+
+def note_problems(note, last_write):
+    """Yield what a note's present and the last write to it disagree about."""
+    if note.purged_at:
+        if any(getattr(note, name) for name in CONTENT):
+            yield f"Note {note.uuid} was purged and still has content."
+    elif last_write.body is None:
+        yield f"Revision {last_write.number} is the present of note {note.uuid} and has no content."
+    else:
+        for name in CONTENT:
+            if getattr(note, name) != getattr(last_write, name):
+                yield f"Note {note.uuid} has another {name} than its revision {note.revision}."
+    if bool(note.deleted_at) != (last_write.action in ACTIONS_THAT_LEAVE_IT_DELETED):
+        where = "in" if note.deleted_at else "not in"
+        yield f"Note {note.uuid} is {where} the trash; its last write was: {last_write.action}."

@@ -1,0 +1,115 @@
+"""Many writes, all or nothing."""
+
+import uuid
+
+import pytest
+
+from notes.models import Note, Revision
+from notes.verification import problems
+
+NOTES, BATCH = "/api/v1/notes", "/api/v1/batch"
+
+
+def send(client, *operations):
+    return client.post(BATCH, {"operations": list(operations)})
+
+
+def test_results_come_in_order_and_each_write_has_its_own_number(operator, note, notebook):
+    chosen = str(uuid.uuid4())
+
+    response = send(
+        operator,
+        {"op": "create", "title": "One"},
+        {"op": "create", "id": chosen, "title": "Two", "tags": ["x"]},
+        {"op": "patch", "id": str(note.uuid), "if_match": note.revision, "title": "Three"},
+        {"op": "append", "id": str(note.uuid), "text": "more"},
+        {"op": "delete", "id": chosen},
+        {"op": "restore", "id": chosen},
+    )
+
+    assert response.status_code == 200
+    results = response.json()["results"]
+    assert [result["status"] for result in results] == [201, 201, 200, 200, 204, 200]
+    assert [result["note"]["revision"] for result in results] == [2, 3, 4, 5, 6, 7]
+    assert results[3]["note"]["body"] == "One\nTwo\nmore"
+    assert results[4]["note"] == {"id": chosen, "revision": 6, "deleted": True}
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
+
+
+@pytest.mark.parametrize(
+    ("failing", "status", "code"),
+    [
+        ({"op": "patch", "id": "{note}", "if_match": 99, "title": "x"}, 412, "precondition_failed"),
+        ({"op": "patch", "id": str(uuid.UUID(int=7)), "title": "x"}, 404, "not_found"),
+        ({"op": "create", "id": "{note}", "title": "x"}, 409, "id_taken"),
+        ({"op": "replace", "id": "{note}", "find": "absent", "replace": "x"}, 409, "match_count"),
+    ],
+)
+def test_one_that_fails_names_itself_and_nothing_is_stored(operator, note, failing, status, code):
+    failing = {name: str(note.uuid) if value == "{note}" else value for name, value in failing.items()}
+
+    response = send(operator, {"op": "create", "title": "One"}, failing)
+
+    assert (response.status_code, response.json()["code"], response.json()["operation"]) == (status, code, 1)
+    assert (Note.objects.count(), Revision.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("failing", "field"),
+    [
+        ({"op": "create", "title": ""}, "operations.1.title"),
+        ({"op": "create", "title": "x", "color": "red"}, "operations.1.color"),
+        ({"op": "create", "title": "x", "if_match": 1}, "operations.1.if_match"),
+        ({"op": "explode"}, "operations.1.op"),
+        ({}, "operations.1.op"),
+        ({"op": "patch", "title": "x"}, "operations.1.id"),
+        ({"op": "patch", "id": "x", "title": "x"}, "operations.1.id"),
+        ({"op": "patch", "id": str(uuid.UUID(int=7)), "if_match": "1", "title": "x"}, "operations.1.if_match"),
+        ({"op": "delete", "id": str(uuid.UUID(int=7)), "title": "x"}, "operations.1.title"),
+        ("create", "operations.1"),
+    ],
+)
+def test_a_malformed_one_is_a_400_that_names_its_field(operator, failing, field):
+    response = send(operator, {"op": "create", "title": "One"}, failing)
+
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+    assert Note.objects.count() == 0
+
+
+@pytest.mark.parametrize("count", [0, 101])
+def test_a_batch_holds_1_to_100_writes(operator, count):
+    response = send(operator, *[{"op": "create", "title": "x"}] * count)
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "operations"
+    assert Note.objects.count() == 0
+
+
+def test_a_hundred_writes_are_one_transaction(operator, notebook):
+    assert len(send(operator, *[{"op": "create", "title": "x"}] * 100).json()["results"]) == 100
+
+
+def test_of_two_writes_to_one_note_the_second_sees_the_first(operator, note):
+    both = [
+        {"op": "patch", "id": str(note.uuid), "if_match": 1, "title": "A"},
+        {"op": "patch", "id": str(note.uuid), "if_match": 1, "title": "B"},
+    ]
+
+    assert send(operator, *both).status_code == 412
+    assert send(operator, both[0], {**both[1], "if_match": 2}).status_code == 200
+    assert operator.get(f"{NOTES}/{note.uuid}").data["title"] == "B"
+
+
+@pytest.mark.parametrize("body", [{}, {"operations": {}}, {"operations": "x"}, {"operations": None}, [], {"ops": []}])
+def test_what_is_no_batch_is_a_400(operator, body):
+    assert operator.post(BATCH, body).status_code == 400
+
+
+def test_strict_mode_holds_in_a_batch_too(operator, note, settings):
+    settings.NOTES_REQUIRE_IF_MATCH = True
+
+    response = send(operator, {"op": "delete", "id": str(note.uuid)})
+
+    assert (response.status_code, response.json()["operation"]) == (428, 0)

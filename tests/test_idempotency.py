@@ -1,0 +1,149 @@
+"""Safe retry: the same Idempotency-Key, sent again, changes nothing and gets the same answer."""
+
+import pytest
+
+from notes.models import Note, Receipt, Revision
+from notes.verification import problems
+
+NOTES = "/api/v1/notes"
+KEY = {"Idempotency-Key": "0190f1c2-1"}
+
+
+@pytest.fixture
+def url(note):
+    return f"{NOTES}/{note.uuid}"
+
+
+def test_a_repeated_create_makes_one_note(operator):
+    first = operator.post(NOTES, {"title": "Plan"}, headers=KEY)
+    second = operator.post(NOTES, {"title": "Plan"}, headers=KEY)
+
+    assert second.status_code == 201
+    assert second.json() == first.json()
+    assert (second["ETag"], second["Location"]) == (first["ETag"], first["Location"])
+    assert (first.get("Idempotency-Replayed"), second["Idempotency-Replayed"]) == (None, "true")
+    assert Note.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("put", "", {"title": "New"}),
+        ("patch", "", {"title": "New"}),
+        ("delete", "", None),
+        ("post", "/append", {"text": "More"}),
+        ("post", "/prepend", {"text": "More"}),
+        ("post", "/replace", {"find": "One", "replace": "1"}),
+        ("post", "/restore", {}),
+    ],
+)
+def test_every_write_may_be_repeated(operator, url, note, method, path, body):
+    if path == "/restore":
+        operator.delete(url)
+    send = getattr(operator, method)
+
+    first = send(url + path, body, headers=KEY)
+    log = Revision.objects.count()
+    second = send(url + path, body, headers=KEY)
+
+    assert first.status_code in {200, 204}
+    assert (second.status_code, second.content) == (first.status_code, first.content)
+    assert second["Idempotency-Replayed"] == "true"
+    assert Revision.objects.count() == log
+
+
+def test_a_repeat_answers_with_what_the_first_did_and_undoes_nothing_since(operator, url):
+    first = operator.patch(url, {"title": "Mine"}, headers=KEY)
+    operator.patch(url, {"title": "Theirs"})
+
+    second = operator.patch(url, {"title": "Mine"}, headers=KEY)
+
+    assert second.json() == first.json()
+    assert operator.get(url).data["title"] == "Theirs"
+
+
+def test_a_repeat_of_a_write_that_changed_nothing_changes_nothing_either(operator, url):
+    first = operator.patch(url, {"title": "Plan"}, headers=KEY)
+    operator.patch(url, {"title": "Theirs"})
+
+    second = operator.patch(url, {"title": "Plan"}, headers=KEY)
+
+    assert second.json() == first.json()
+    assert operator.get(url).data["title"] == "Theirs"
+
+
+def test_a_repeat_does_not_revive_a_deleted_note(operator):
+    url = operator.post(NOTES, {"title": "Plan"}, headers=KEY)["Location"]
+    operator.delete(url)
+
+    assert operator.post(NOTES, {"title": "Plan"}, headers=KEY).status_code == 201
+    assert operator.get(url).status_code == 404
+
+
+def test_a_repeat_does_not_show_what_was_purged(operator):
+    created = operator.post(NOTES, {"title": "Secret"}, headers=KEY)
+    operator.delete(created["Location"])
+    operator.delete(f"/api/v1/trash/{created.data['id']}")
+
+    response = operator.post(NOTES, {"title": "Secret"}, headers=KEY)
+
+    assert (response.status_code, response.json()["code"]) == (410, "no_longer_kept")
+    assert Note.objects.count() == 1
+
+
+@pytest.mark.parametrize("other", ["body", "path", "method", "condition"])
+def test_the_same_key_with_another_request_is_a_422(operator, url, other):
+    operator.patch(url, {"title": "New"}, headers=KEY)
+
+    response = {
+        "body": lambda: operator.patch(url, {"title": "Other"}, headers=KEY),
+        "path": lambda: operator.post(NOTES, {"title": "New"}, headers=KEY),
+        "method": lambda: operator.put(url, {"title": "New"}, headers=KEY),
+        "condition": lambda: operator.patch(url, {"title": "New"}, headers={**KEY, "If-Match": "*"}),
+    }[other]()
+
+    assert (response.status_code, response.json()["code"]) == (422, "idempotency_key_reused")
+    assert Revision.objects.count() == 2
+
+
+def test_the_key_belongs_to_whoever_sent_it(operator, staff, notebook):
+    operator.post(NOTES, {"title": "Plan"}, headers=KEY)
+
+    response = staff.post(NOTES, {"title": "Plan"}, headers=KEY)
+
+    assert response.get("Idempotency-Replayed") is None
+    assert Note.objects.count() == 2
+
+
+def test_a_refused_request_does_not_use_up_its_key(operator, url):
+    refused = operator.patch(url, {"title": ""}, headers=KEY)
+    corrected = operator.patch(url, {"title": "New"}, headers=KEY)
+
+    assert (refused.status_code, corrected.status_code) == (400, 200)
+    assert Receipt.objects.count() == 1
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "schlüssel", "a\tb"])
+def test_a_malformed_key_is_a_400_that_names_the_header(operator, key):
+    response = operator.post(NOTES, {"title": "x"}, headers={"Idempotency-Key": key})
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+def test_a_batch_may_be_repeated(operator, note, notebook):
+    batch = {
+        "operations": [
+            {"op": "create", "title": "One"},
+            {"op": "patch", "id": str(note.uuid), "title": note.title},
+            {"op": "delete", "id": str(note.uuid)},
+        ]
+    }
+    first = operator.post("/api/v1/batch", batch, headers=KEY)
+    second = operator.post("/api/v1/batch", batch, headers=KEY)
+
+    assert first.status_code == 200
+    assert second.json() == first.json()
+    assert second["Idempotency-Replayed"] == "true"
+    assert Note.objects.count() == 2
+    assert list(problems(notebook)) == []

@@ -1,0 +1,134 @@
+"""No lost update: ETag, If-Match, If-None-Match."""
+
+import uuid
+
+import pytest
+
+from notes.models import Revision
+
+NOTES = "/api/v1/notes"
+
+
+@pytest.fixture
+def url(note):
+    return f"{NOTES}/{note.uuid}"
+
+
+def test_the_etag_of_a_note_is_its_revision(operator, url, note):
+    created = operator.post(NOTES, {"title": "x"})
+
+    assert operator.get(url)["ETag"] == f'"{note.revision}"'
+    assert created["ETag"] == f'"{created.data["revision"]}"'
+    assert operator.patch(url, {"title": "New"})["ETag"] == f'"{created.data["revision"] + 1}"'
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_a_write_to_a_note_that_has_changed_is_a_412_with_the_note_that_won(operator, url, note, method):
+    read = operator.get(url)["ETag"]
+    operator.patch(url, {"title": "Won"})
+
+    response = getattr(operator, method)(url, {"title": "Lost"}, headers={"If-Match": read})
+
+    assert response.status_code == 412
+    assert response.json()["code"] == "precondition_failed"
+    assert response.json()["current"] == operator.get(url).json()
+    assert operator.get(url).data["title"] == "Won"
+
+
+@pytest.mark.parametrize("tag", ['"{0}"', 'W/"{0}"', '"999", "{0}"', "*", ' "7" ,\tW/"{0}" '])
+def test_a_matching_if_match_lets_the_write_through(operator, url, note, tag):
+    response = operator.patch(url, {"title": "New"}, headers={"If-Match": tag.format(note.revision)})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("tag", ['"999"', '"abc"', '"01"', '""', '"9999999999999999999999"'])
+def test_a_well_formed_tag_of_another_state_is_a_412(operator, url, tag):
+    assert operator.patch(url, {"title": "New"}, headers={"If-Match": tag}).status_code == 412
+
+
+@pytest.mark.parametrize("tag", ["1", '"1', "", ",", '"1" "2"', '"1",', "w/*", "W/1", "'1'", '*, "1"'])
+def test_a_malformed_tag_is_a_400_that_names_the_header(operator, url, tag):
+    for header in ("If-Match", "If-None-Match"):
+        response = operator.patch(url, {"title": "New"}, headers={header: tag})
+
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["field"] == header
+
+
+def test_put_with_if_none_match_creates_but_never_replaces(operator):
+    url = f"{NOTES}/{uuid.uuid4()}"
+
+    created = operator.put(url, {"title": "First"}, headers={"If-None-Match": "*"})
+    second = operator.put(url, {"title": "Second"}, headers={"If-None-Match": "*"})
+
+    assert (created.status_code, created["Location"]) == (201, f"http://testserver{url}")
+    assert second.status_code == 412
+    assert second.json()["current"]["title"] == "First"
+
+
+def test_put_without_if_none_match_creates_nothing(operator):
+    assert operator.put(f"{NOTES}/{uuid.uuid4()}", {"title": "x"}).status_code == 404
+
+
+def test_put_does_not_create_over_a_deleted_note(operator, url):
+    operator.delete(url)
+
+    response = operator.put(url, {"title": "x"}, headers={"If-None-Match": "*"})
+
+    assert (response.status_code, response.json()["code"]) == (409, "id_taken")
+
+
+def test_a_read_of_a_known_state_is_a_304(operator, url):
+    tag = operator.get(url)["ETag"]
+
+    assert operator.get(url, headers={"If-None-Match": tag}).status_code == 304
+    assert operator.get(url, headers={"If-None-Match": f"W/{tag}"}).content == b""
+    operator.patch(url, {"title": "New"})
+    assert operator.get(url, headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_a_list_that_has_not_changed_is_a_304_after_one_query(operator, url, django_assert_num_queries):
+    tag = operator.get(NOTES)["ETag"]
+
+    with django_assert_num_queries(1):
+        response = operator.get(NOTES, headers={"If-None-Match": tag})
+
+    assert response.status_code == 304
+    operator.delete(url)
+    assert operator.get(NOTES, headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_an_etag_does_not_depend_on_the_key(operator, stranger, url):
+    for address in (NOTES, url):
+        assert operator.get(address)["ETag"] == stranger.get(address)["ETag"]
+
+
+def test_a_page_for_people_has_no_etag(operator, url):
+    for address in (NOTES, url):
+        assert "ETag" not in operator.get(address, headers={"Accept": "text/html"})
+
+
+def test_answers_tell_caches_that_the_key_matters(stranger, url):
+    for address in (NOTES, url):
+        response = stranger.get(address)
+
+        assert "X-API-Key" in response["Vary"]
+        assert "no-cache" in response["Cache-Control"]
+
+
+def test_strict_mode_wants_if_match(operator, url, settings):
+    settings.NOTES_REQUIRE_IF_MATCH = True
+
+    for method in (operator.put, operator.patch, operator.delete):
+        response = method(url, {"title": "New"})
+        assert (response.status_code, response.json()["code"]) == (428, "precondition_required")
+    assert operator.patch(url, {"title": "New"}, headers={"If-Match": operator.get(url)["ETag"]}).status_code == 200
+    assert operator.post(NOTES, {"title": "x"}).status_code == 201
+    assert operator.post(f"{url}/append", {"text": "x"}).status_code == 200
+
+
+def test_a_refused_write_leaves_no_trace(operator, url):
+    operator.patch(url, {"title": "New"}, headers={"If-Match": '"999"'})
+
+    assert Revision.objects.count() == 1

@@ -1,0 +1,125 @@
+"""Safe to regret: delete, restore, purge."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from notes.models import Note, Revision
+from notes.verification import problems
+
+NOTES, TRASH = "/api/v1/notes", "/api/v1/trash"
+
+
+@pytest.fixture
+def trashed(operator, note):
+    operator.delete(f"{NOTES}/{note.uuid}")
+    note.refresh_from_db()
+    return note
+
+
+def test_the_trash_lists_the_last_deleted_first(operator, note):
+    other = operator.post(NOTES, {"title": "Other"}).data["id"]
+    operator.delete(f"{NOTES}/{other}")
+    operator.delete(f"{NOTES}/{note.uuid}")
+
+    rows = operator.get(TRASH).data["results"]
+
+    assert [row["id"] for row in rows] == [str(note.uuid), other]
+    assert rows[0]["body"] == "One\nTwo\n"
+    assert rows[0]["deleted_at"].endswith("Z")
+
+
+def test_a_restored_note_is_as_it_was(operator, trashed):
+    response = operator.post(f"{NOTES}/{trashed.uuid}/restore")
+
+    assert response.status_code == 200
+    assert (response.data["title"], response.data["body"], response.data["tags"]) == ("Plan", "One\nTwo\n", ["work"])
+    assert operator.get(f"{NOTES}/{trashed.uuid}").data == response.data
+    assert operator.get(TRASH).data["results"] == []
+
+
+def test_restoring_a_live_note_takes_no_number(operator, note):
+    response = operator.post(f"{NOTES}/{note.uuid}/restore")
+
+    assert (response.status_code, response.data["revision"]) == (200, note.revision)
+
+
+def test_restore_obeys_if_match(operator, trashed):
+    address = f"{NOTES}/{trashed.uuid}/restore"
+
+    assert operator.post(address, headers={"If-Match": '"1"'}).status_code == 412
+    assert operator.post(address, headers={"If-Match": f'"{trashed.revision}"'}).status_code == 200
+
+
+def test_a_note_in_the_trash_takes_no_other_write(operator, trashed):
+    url = f"{NOTES}/{trashed.uuid}"
+
+    answers = [
+        operator.put(url, {"title": "x"}),
+        operator.patch(url, {"title": "x"}),
+        operator.delete(url),
+        operator.post(f"{url}/append", {"text": "x"}),
+        operator.post(f"{url}/revisions/1/restore"),
+    ]
+
+    assert {answer.status_code for answer in answers} == {404}
+
+
+def test_a_purged_note_leaves_a_tombstone_and_no_content_anywhere(operator, trashed, notebook):
+    response = operator.delete(f"{TRASH}/{trashed.uuid}")
+
+    assert response.status_code == 204
+    tombstone = Note.objects.get(pk=trashed.pk)
+    assert (tombstone.title, tombstone.body, tombstone.tags) == ("", "", [])
+    assert set(Revision.objects.values_list("title", "body", "tags")) == {(None, None, None)}
+    assert [row.action for row in Revision.objects.order_by("number")] == ["create", "trash", "purge"]
+    assert list(problems(notebook)) == []
+
+
+def test_a_purged_note_is_gone_for_good(operator, trashed):
+    operator.delete(f"{TRASH}/{trashed.uuid}")
+    url = f"{NOTES}/{trashed.uuid}"
+
+    assert operator.get(TRASH).data["results"] == []
+    assert operator.post(f"{url}/restore").status_code == 404
+    assert operator.get(f"{url}/revisions").status_code == 404
+    assert operator.delete(f"{TRASH}/{trashed.uuid}").status_code == 404
+    assert operator.post(NOTES, {"id": str(trashed.uuid), "title": "x"}).status_code == 409
+
+
+def test_only_what_is_in_the_trash_can_be_purged(operator, note):
+    assert operator.delete(f"{TRASH}/{note.uuid}").status_code == 404
+    assert operator.get(f"{NOTES}/{note.uuid}").status_code == 200
+
+
+def test_staff_may_not_purge_through_the_api(staff, trashed):
+    response = staff.delete(f"{TRASH}/{trashed.uuid}")
+
+    assert response.status_code == 403
+    assert "admin" in response.json()["detail"]
+
+
+def test_a_stranger_sees_neither_trash_nor_history_of_a_public_notebook(stranger, note):
+    assert stranger.get(f"{NOTES}/{note.uuid}").status_code == 200
+    assert stranger.get(TRASH).status_code == 401
+    assert stranger.get(f"{NOTES}/{note.uuid}/revisions").status_code == 401
+    assert stranger.get(f"{NOTES}/{note.uuid}/revisions/1").status_code == 401
+
+
+def test_empty_trash_erases_only_what_is_old_enough(operator, notebook, by, capsys):
+    with notebook.locked():
+        old, young, live = (notebook.create_note(by, title=title) for title in ("old", "young", "live"))
+        old.trash(by)
+        young.trash(by)
+    Note.objects.filter(pk=old.pk).update(deleted_at=timezone.now() - timedelta(days=31))
+
+    call_command("empty_trash")
+
+    assert capsys.readouterr().out == "Erased 1 notes that were in the trash for more than 30 days.\n"
+    assert [row["title"] for row in operator.get(TRASH).data["results"]] == ["young"]
+    assert operator.get(f"{NOTES}/{live.uuid}").status_code == 200
+    assert Revision.objects.get(action="purge").writer == "command:empty_trash"
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
