@@ -1,0 +1,66 @@
+import sys
+from collections import Counter
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from tqdm import tqdm
+
+from notes import transfer
+from notes.models import Notebook, Writer
+from notes.querysets import NotebookQuerySet
+
+BY = Writer(id="command:import_notes", name="import_notes")
+
+
+class Command(BaseCommand):
+    help = (
+        "Import a folder of Markdown files, each as one note. Title, tags and dates come from the front matter; "
+        "without it from the first heading or the file's name, and the file's time. A note is known by its file's path "
+        "below PATH: import the same folder again and only what has changed is written. Notes that were changed or "
+        "deleted here in the meantime stay as they are. A file that cannot be a note is named and left out; "
+        "the exit code is then 1."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument("path", metavar="PATH", type=Path, help="the folder, with all below it")
+        parser.add_argument("--notebook", metavar="NAME", default=NotebookQuerySet.DEFAULT, help="where the notes go")
+
+    def handle(self, *, path, **options):
+        if not path.is_dir():
+            raise CommandError(f"{path} is no folder.")
+        counts = Counter()
+        try:
+            self.import_folder(path, options["notebook"], counts)
+        except KeyboardInterrupt:
+            raise CommandError(
+                f"Interrupted. What was imported stays ({summary(counts)}); run it again to go on.", returncode=130
+            ) from None
+        except DatabaseError as error:
+            raise CommandError(
+                f"The database refused: {error}. What was imported stays ({summary(counts)}); run it again to go on."
+            ) from error
+        self.stdout.write(summary(counts))
+        if counts[transfer.FAILED]:
+            sys.exit(1)
+
+    def import_folder(self, path, notebook_name, counts):
+        try:
+            notebook = Notebook.objects.get(name=notebook_name)
+        except Notebook.DoesNotExist:
+            raise CommandError(f"There is no notebook {notebook_name!r}.") from None
+        # Counted first only where somebody watches.
+        total = sum(1 for _ in transfer.markdown_paths(path)) if sys.stderr.isatty() else None
+        # disable=None: silent where stderr is no terminal.
+        with tqdm(total=total, unit=" files", disable=None) as bar:
+            for outcomes in transfer.import_files(notebook, BY, transfer.read_folder(path)):
+                counts.update(outcome for _, outcome in outcomes)
+                bad_files = [file for file, outcome in outcomes if outcome == transfer.FAILED]
+                with tqdm.external_write_mode():
+                    for file in bad_files:
+                        self.stderr.write(f"{file.path}: {file.reason}")
+                bar.update(len(outcomes))
+
+
+def summary(counts):
+    return ", ".join(f"{outcome} {counts[outcome]}" for outcome in transfer.OUTCOMES)

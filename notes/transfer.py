@@ -1,0 +1,374 @@
+"""Notes from files: a folder of Markdown becomes notes; importing it again writes only what has changed."""
+
+import os
+import re
+import stat
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+import yaml
+from django.conf import settings
+from django.utils.dateparse import parse_date, parse_datetime
+from frontmatter.default_handlers import YAMLHandler
+
+from notes import tags
+from notes.models import MAX_TITLE_CHARS
+
+# With this and its path, a file's note has the same id in every import. Never change it.
+FILE_NAMESPACE = uuid.UUID("058d4a61-6dae-4d25-aef2-c7951917f553")
+
+CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED = "created", "updated", "unchanged", "kept", "deleted", "failed"
+OUTCOMES = [CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED]
+
+# Other writers wait for one chunk at most, and memory holds no more than one.
+CHUNK_FILES = 500
+CHUNK_CHARS = 5_000_000
+
+MAX_FRONT_MATTER_BYTES = 65_536
+MAX_YAML_DEPTH = 10
+CREATED_KEYS = ["date", "created", "created_at"]
+UPDATED_KEYS = ["updated", "modified", "updated_at"]
+
+
+class Unusable(Exception):
+    """Why a file cannot be a note, in words for its owner."""
+
+
+@dataclass(frozen=True)
+class NoteFile:
+    """What a Markdown file says. `path` is relative to the folder, with slashes on every system."""
+
+    path: str
+    title: str
+    body: str
+    tags: list
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def uuid(self):
+        return uuid.uuid5(FILE_NAMESPACE, self.path)
+
+
+@dataclass(frozen=True)
+class BadFile:
+    path: str
+    reason: str
+
+
+# Reading
+
+
+def read_folder(folder):
+    """Yield a NoteFile or a BadFile for each Markdown file below the folder, always in the same order."""
+    for path in markdown_paths(folder):
+        if isinstance(path, BadFile):
+            yield path
+            continue
+        relative = path.relative_to(folder)
+        try:
+            yield read_note(path, relative.as_posix())
+        except Unusable as error:
+            yield BadFile(printable(relative), str(error))
+
+
+def markdown_paths(folder):
+    """Yield the paths of the Markdown files, and a BadFile in place of a folder that cannot be listed.
+
+    Hidden files and folders (.git, .obsidian, the ._ files of macOS) are not notes. No link is followed: one that
+    leads out would import what the folder does not hold, one that stays inside would import a file twice.
+    """
+    pending = [Path(folder)]
+    while pending:
+        parent = pending.pop()
+        subfolders = []
+        try:
+            names = sorted(name for name in os.listdir(parent) if not name.startswith("."))
+        except OSError as error:
+            yield BadFile(printable(parent.relative_to(folder)), f"the folder cannot be listed: {error.strerror}")
+            continue
+        for name in names:
+            path = parent / name
+            try:
+                mode = path.lstat().st_mode
+            except OSError as error:
+                yield BadFile(printable(path.relative_to(folder)), f"it cannot be read: {error.strerror}")
+                continue
+            if stat.S_ISDIR(mode):
+                subfolders.append(path)
+            elif stat.S_ISREG(mode) and path.suffix.lower() == ".md":
+                yield path
+        pending += reversed(subfolders)
+
+
+def read_note(path, relative):
+    """Return the NoteFile, or raise Unusable. The body is the file's text without its front matter, unaltered."""
+    refuse_text("name", relative)
+    # No character takes more than four bytes: a huge file is refused without being read.
+    max_bytes = 4 * settings.NOTES_MAX_BODY_CHARS + MAX_FRONT_MATTER_BYTES
+    try:
+        with path.open("rb") as file:
+            modified_at = os.fstat(file.fileno()).st_mtime
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise Unusable(f"it cannot be read: {error.strerror}") from None
+    if len(content) > max_bytes:
+        raise Unusable(f"it is longer than {max_bytes} bytes")
+    try:
+        # The byte order mark is about the file, and no part of its text.
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unusable(f"it is not UTF-8: {error.reason}") from None
+
+    metadata, body = split_front_matter(text)
+    refuse_text("text", body)
+    if len(body) > settings.NOTES_MAX_BODY_CHARS:
+        raise Unusable(f"the text has {len(body)} characters; {settings.NOTES_MAX_BODY_CHARS} are allowed")
+    created_at, updated_at = dates(metadata, modified_at)
+    return NoteFile(
+        path=relative,
+        title=title_of(metadata, body, path),
+        body=body,
+        tags=tags_of(metadata),
+        created_at=created_at,
+        updated_at=updated_at,
+    )
+
+
+def refuse_text(what, text):
+    if "\x00" in text:
+        raise Unusable(f"the {what} has a NUL character in it")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Unusable(f"the {what} is not UTF-8") from None
+
+
+def printable(path):
+    """Return the path as one line that a terminal can show: names may hold any byte but the slash."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path.as_posix())
+
+
+# Front matter
+
+
+class PlainLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):
+    """YAML in which each scalar is the text that stands there, or None.
+
+    YAML's own types would make 1 of a title `01`, False of a tag `no`, and a ValueError of the date 2024-02-30.
+    """
+
+
+PlainLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+PlainLoader.add_constructor("tag:yaml.org,2002:null", lambda loader, node: None)
+
+# The library's own pattern also takes the blank lines after the block, and its parse() strips the text.
+FRONT_MATTER = YAMLHandler(fm_boundary=re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE))
+NAME_AFTER_COMMENTS = re.compile(r"""(?:#.*\n)*["']?[\w-]+["']?[ \t]*:(?:\s|$)""")
+
+
+def split_front_matter(text):
+    """Return ({lower-case name: value}, the text after it). A text that only begins with a rule has no front matter.
+
+    As in Pandoc, `---` before a blank line is a horizontal rule. So is one that is never closed, or that closes over
+    prose: nothing is taken away that is not a list of names with values.
+    """
+    if not FRONT_MATTER.detect(text):
+        return {}, text
+    try:
+        block, body = FRONT_MATTER.split(text)
+    except ValueError:
+        return {}, text
+    if not block:
+        return {}, body
+    if not block.split("\n", 1)[0].strip():
+        return {}, text
+    try:
+        metadata = load_yaml(block)
+    except Unusable:
+        if NAME_AFTER_COMMENTS.match(block):
+            raise
+        return {}, text
+    if isinstance(metadata, list):
+        raise Unusable("the front matter is a list; write names with values")
+    if not isinstance(metadata, dict):
+        return {}, text
+    return {str(name).lower(): value for name, value in metadata.items()}, body
+
+
+def load_yaml(block):
+    if len(block) > MAX_FRONT_MATTER_BYTES:
+        raise Unusable(f"the front matter is longer than {MAX_FRONT_MATTER_BYTES} characters")
+    try:
+        refuse_bombs(block)
+        return FRONT_MATTER.load(block, Loader=PlainLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 2}" if error.problem_mark else ""
+        raise Unusable(f"the front matter is not YAML: {error.problem}{line}") from None
+    except yaml.YAMLError:
+        raise Unusable("the front matter is not YAML: it has control characters in it") from None
+
+
+def refuse_bombs(block):
+    """Walk through the YAML before it is built: aliases make gigabytes of one line, and 60,000 brackets a SIGSEGV."""
+    depth = 0
+    for event in yaml.parse(block, Loader=PlainLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise Unusable("the front matter has a YAML alias (*name) in it; write the value itself")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_YAML_DEPTH:
+            raise Unusable(f"the front matter is nested deeper than {MAX_YAML_DEPTH} levels")
+
+
+def title_of(metadata, body, path):
+    title = metadata.get("title")
+    if title is not None and not isinstance(title, str):
+        raise Unusable("the title in the front matter is not text")
+    # The file's name is its owner's: `e-mail` and `2024-05-01` keep their hyphens.
+    title = (title or "").strip() or first_heading(body) or path.stem
+    refuse_text("title", title)
+    if len(title) > MAX_TITLE_CHARS:
+        raise Unusable(f"the title has {len(title)} characters; {MAX_TITLE_CHARS} are allowed")
+    return title
+
+
+FENCE = re.compile(r"(`{3,}|~{3,})([^\n]*)")
+
+
+def first_heading(body):
+    """Return the text of the first `# heading`, or "". A `# comment` in a fenced block of code is none."""
+    fence = ""
+    for line in body.split("\n"):
+        text = line.lstrip(" ")
+        if len(line) - len(text) > 3:
+            continue
+        text = text.rstrip()
+        marks = FENCE.match(text)
+        if fence:
+            if marks and marks[1].startswith(fence) and not marks[2]:
+                fence = ""
+        elif marks and not (marks[1][0] == "`" and "`" in marks[2]):
+            fence = marks[1]
+        elif text.startswith(("# ", "#\t")):
+            heading = text[1:].strip()
+            # `# Plan #` is Plan, `# C#` is C#.
+            opened = heading.rstrip("#")
+            if not opened or opened[-1] in " \t":
+                heading = opened.rstrip()
+            if heading:
+                return heading
+    return ""
+
+
+def tags_of(metadata):
+    names = metadata.get("tags") or []
+    if isinstance(names, str):
+        names = tags.split(names)
+    if not isinstance(names, list):
+        raise Unusable("the tags are neither a list nor text with commas")
+    # `- ` with nothing after it, as templates leave it.
+    names = [name for name in names if name is not None and name != ""]
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise Unusable("a tag is not text")
+        if "," in name:
+            raise Unusable("a tag in the list has a comma in it")
+        refuse_text("tag", name)
+    names = tags.normalize(names)
+    if len(names) > tags.MAX_TAGS:
+        raise Unusable(f"it has {len(names)} tags; {tags.MAX_TAGS} are allowed")
+    if any(len(name) > tags.MAX_TAG_CHARS for name in names):
+        raise Unusable(f"a tag is longer than {tags.MAX_TAG_CHARS} characters")
+    return names
+
+
+def dates(metadata, modified_at):
+    """Return (created_at, updated_at). `modified_at`, the file's own time, stands in for what is not written."""
+    created_at, updated_at = date_of(metadata, CREATED_KEYS), date_of(metadata, UPDATED_KEYS)
+    if created_at and updated_at:
+        return created_at, updated_at
+    try:
+        modified_at = datetime.fromtimestamp(modified_at, UTC)
+    except (OverflowError, ValueError, OSError):
+        raise Unusable("the file's time is not a date") from None
+    # A copied file is younger than its text, and no note was changed before it was made.
+    created_at = created_at or min(modified_at, updated_at or modified_at)
+    return created_at, updated_at or max(modified_at, created_at)
+
+
+def date_of(metadata, names):
+    """Return the first of these dates as an aware datetime in UTC, or None. A date without a zone is UTC."""
+    name = next((name for name in names if metadata.get(name)), None)
+    if name is None:
+        return None
+    text = metadata[name]
+    try:
+        text = text.strip().upper()
+        moment = parse_datetime(text) or datetime.combine(parse_date(text), time())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise Unusable(f"`{name}` is no date; write 2024-05-31 or 2024-05-31T12:00:00Z") from None
+
+
+# Writing
+
+
+def import_files(notebook, by, files):
+    """Write the files into the notebook, one transaction for each chunk. Yields [(file, outcome)] after each commit.
+
+    What has been yielded stays when the rest fails or is interrupted; another import goes on from there.
+    """
+    for chunk in chunks(files):
+        with notebook.locked():
+            outcomes = [(file, outcome) for file, outcome in write_chunk(notebook, by, chunk)]
+        yield outcomes
+
+
+def chunks(files):
+    chunk, chars = [], 0
+    for file in files:
+        chunk.append(file)
+        chars += len(getattr(file, "body", ""))
+        if len(chunk) == CHUNK_FILES or chars >= CHUNK_CHARS:
+            yield chunk
+            chunk, chars = [], 0
+    if chunk:
+        yield chunk
+
+
+def write_chunk(notebook, by, chunk):
+    """Yield (file, outcome). Two queries, and those of each write. The notebook is locked."""
+    uuids = [file.uuid for file in chunk if isinstance(file, NoteFile)]
+    notes = {note.uuid: note for note in notebook.notes.filter(uuid__in=uuids)}
+    numbers = [note.revision for note in notes.values()]
+    writers = dict(notebook.revisions.filter(number__in=numbers).values_list("number", "writer"))
+    for file in chunk:
+        if isinstance(file, BadFile):
+            yield file, FAILED
+            continue
+        note = notes.get(file.uuid)
+        if note is None:
+            notebook.create_note(
+                by,
+                title=file.title,
+                body=file.body,
+                tags=file.tags,
+                uuid=file.uuid,
+                created_at=file.created_at,
+                updated_at=file.updated_at,
+            )
+            yield file, CREATED
+        elif note.deleted_at:
+            yield file, DELETED
+        elif writers.get(note.revision) != by.id:
+            # Somebody has worked on the note since: the file must not take that away.
+            yield file, KEPT
+        elif note.edit(by, title=file.title, body=file.body, tags=file.tags):
+            yield file, UPDATED
+        else:
+            yield file, UNCHANGED

@@ -1,0 +1,322 @@
+"""A backup is taken while others write, is whole, and was opened once."""
+
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from io import StringIO
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from notes.management.commands import backup
+from notes.models import Note, Notebook, Revision
+
+pytestmark = pytest.mark.django_db(transaction=True)
+on_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="SQLite's own")
+on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="PostgreSQL's own")
+
+
+def run_backup(path, **options):
+    output = StringIO()
+    call_command("backup", str(path), stdout=output, **options)
+    return output.getvalue()
+
+
+def rows(path, query):
+    # Read-only, and as a file that nothing else belongs to.
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as copy:
+        return copy.execute(query).fetchall()
+
+
+@pytest.fixture
+def writers(notebook, by):
+    """Start threads that create and edit until the test ends; call it to wait until they have written a number more."""
+    stop, written, errors = threading.Event(), threading.Semaphore(0), []
+
+    def write():
+        try:
+            mine = Notebook.objects.get(pk=notebook.pk)
+            while not stop.is_set():
+                note = mine.create_note(by, title="Written meanwhile", body="x" * 2000)
+                note.edit(by, body="y" * 2000)
+                written.release()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    def wait_for(number):
+        for _ in range(number):
+            assert written.acquire(timeout=20), errors
+
+    threads = [threading.Thread(target=write) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    yield wait_for
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+# SQLite
+
+
+@on_sqlite
+def test_a_copy_is_one_whole_file_for_its_owner_alone(note, tmp_path):
+    path = tmp_path / "copy.sqlite3"
+
+    message = run_backup(path)
+
+    assert message == f"{path}: {path.stat().st_size} bytes\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert rows(path, "SELECT title, body FROM notes_note") == [("Plan", "One\nTwo\n")]
+    # The format's read and write versions: 2 would be WAL, and two more files as soon as somebody opens it.
+    assert path.read_bytes()[18:20] == b"\x01\x01"
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+    assert os.listdir(tmp_path) == ["copy.sqlite3"]
+
+
+@on_sqlite
+def test_a_copy_taken_while_others_write_has_a_log_that_agrees_with_its_notes(notebook, writers, tmp_path, monkeypatch):
+    # One page at a time, so that there are writes between almost any two.
+    monkeypatch.setattr(backup, "STEP_PAGES", 1)
+    writers(30)
+    path = tmp_path / "copy.sqlite3"
+
+    run_backup(path)
+
+    writers(3)
+    last, written = rows(path, "SELECT revision, (SELECT count(*) FROM notes_revision) FROM notes_notebook")[0]
+    assert last == written
+    assert rows(path, "SELECT number FROM notes_revision ORDER BY number") == [(n,) for n in range(1, last + 1)]
+    assert rows(path, "SELECT count(*) FROM notes_note")[0][0] >= 30
+    disagreeing = """
+        SELECT note.id FROM notes_note note
+        LEFT JOIN notes_revision log ON log.note_id = note.id AND log.number = note.revision
+        WHERE log.id IS NULL OR log.body != note.body OR log.title != note.title OR log.tags != note.tags
+    """
+    assert rows(path, disagreeing) == []
+    assert Revision.objects.count() > written
+
+
+@on_sqlite
+def test_writes_between_two_steps_do_not_start_the_copy_again(note, by, tmp_path, monkeypatch):
+    monkeypatch.setattr(backup, "STEP_PAGES", 1)
+    remaining, path = [], tmp_path / "copy.sqlite3"
+
+    class Bar:
+        """In place of the progress bar: another connection writes whenever it moves."""
+
+        n = total = 0
+
+        def __init__(self, **options):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def update(self, pages):
+            self.n += pages
+            remaining.append(self.total - self.n)
+            write_from_elsewhere(by)
+
+    monkeypatch.setattr(backup, "tqdm", Bar)
+
+    run_backup(path)
+
+    assert remaining == list(range(len(remaining) - 1, -1, -1))
+    assert rows(path, "SELECT count(*) FROM notes_note") == [(1,)]
+    assert Note.objects.count() == len(remaining) + 1
+
+
+def write_from_elsewhere(by):
+    def write():
+        Notebook.objects.get(name="default").create_note(by, title="Written meanwhile")
+        connection.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+
+
+@on_sqlite
+def test_the_service_writes_on_after_a_backup(note, by, tmp_path):
+    run_backup(tmp_path / "copy.sqlite3")
+
+    assert note.edit(by, title="After")
+
+
+@on_sqlite
+def test_an_existing_file_is_replaced_by_force_only(note, tmp_path):
+    path = tmp_path / "copy.sqlite3"
+    path.write_text("older")
+
+    with pytest.raises(CommandError, match="--force"):
+        run_backup(path)
+
+    assert path.read_text() == "older"
+    run_backup(path, force=True)
+    assert rows(path, "SELECT title FROM notes_note") == [("Plan",)]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@on_sqlite
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_no_force_replaces_the_running_database(note, tmp_path, suffix):
+    link = tmp_path / "link"
+    link.symlink_to(f"{connection.settings_dict['NAME']}{suffix}")
+
+    with pytest.raises(CommandError, match="is the running database itself"):
+        run_backup(link, force=True)
+
+
+@on_sqlite
+def test_a_backup_needs_a_file_name_in_a_folder(note, tmp_path):
+    with pytest.raises(CommandError, match="is a folder"):
+        run_backup(tmp_path)
+    with pytest.raises(CommandError, match="There is no folder"):
+        run_backup(tmp_path / "missing" / "copy.sqlite3")
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("fault", "message", "code"),
+    [(KeyboardInterrupt(), "Interrupted", 130), (OSError(28, "No space left on device"), "No space left", 1)],
+)
+def test_a_backup_that_fails_leaves_nothing_behind(note, by, tmp_path, monkeypatch, fault, message, code):
+    class Bar(backup.tqdm):
+        def update(self, *pages):
+            raise fault
+
+    monkeypatch.setattr(backup, "tqdm", Bar)
+    older = tmp_path / "copy.sqlite3"
+    older.write_text("older")
+
+    with pytest.raises(CommandError, match=message) as stop:
+        run_backup(older, force=True)
+
+    assert stop.value.returncode == code
+    assert older.read_text() == "older"
+    assert os.listdir(tmp_path) == ["copy.sqlite3"]
+    assert note.edit(by, title="The database is free again")
+
+
+@on_sqlite
+def test_a_damaged_database_gives_no_backup(tmp_path):
+    database = tmp_path / "damaged.sqlite3"
+    with closing(sqlite3.connect(database)) as opened:
+        opened.executescript("CREATE TABLE note (title); CREATE INDEX titles ON note (title)")
+        opened.execute("INSERT INTO note VALUES ('Plan')")
+        opened.commit()
+        (root,) = opened.execute("SELECT rootpage FROM sqlite_master WHERE name = 'titles'").fetchone()
+        (page_bytes,) = opened.execute("PRAGMA page_size").fetchone()
+    # One letter in the index is changed: every query seems to work, and the row is found no more.
+    with open(database, "r+b") as file:
+        file.seek((root - 1) * page_bytes)
+        page = file.read(page_bytes)
+        file.seek((root - 1) * page_bytes)
+        file.write(page.replace(b"Plan", b"Plen"))
+    environment = {
+        **os.environ,
+        "DATABASE_URL": f"sqlite:///{database}",
+        "DJANGO_SETTINGS_MODULE": "notesproject.settings",
+    }
+
+    result = subprocess.run(
+        [sys.executable, "manage.py", "backup", str(tmp_path / "copy.sqlite3")],
+        env=environment,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+    )
+
+    assert result.returncode == 1
+    assert "There is no new backup: the copy is damaged" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "copy.sqlite3").exists()
+
+
+# PostgreSQL
+
+
+@pytest.fixture
+def pg_dump_on_the_path(monkeypatch):
+    if shutil.which("pg_dump") is None:
+        postgres = pytest.importorskip("tests.postgres")
+        monkeypatch.setenv("PATH", f"{postgres.bin_directory()}{os.pathsep}{os.environ['PATH']}")
+
+
+def contents(archive, table):
+    """Return the table's rows as pg_restore writes them."""
+    script = subprocess.run(
+        ["pg_restore", "--data-only", f"--table={table}", "--file=-", archive],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    start = next(number for number, line in enumerate(script) if line.startswith(f"COPY public.{table} "))
+    columns = script[start].split("(")[1].split(")")[0].replace('"', "").split(", ")
+    return [dict(zip(columns, line.split("\t"))) for line in script[start + 1 : script.index(r"\.", start)]]
+
+
+@on_postgresql
+def test_an_archive_taken_while_others_write_has_a_log_that_agrees_with_its_notes(
+    notebook, writers, tmp_path, pg_dump_on_the_path
+):
+    writers(30)
+    path = tmp_path / "notes.dump"
+
+    message = run_backup(path)
+
+    writers(3)
+    assert message == f"{path}: {path.stat().st_size} bytes\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    (stored,) = contents(path, "notes_notebook")
+    log = {int(revision["number"]): revision for revision in contents(path, "notes_revision")}
+    assert sorted(log) == list(range(1, int(stored["revision"]) + 1))
+    notes = contents(path, "notes_note")
+    assert len(notes) >= 30
+    for note in notes:
+        last = log[int(note["revision"])]
+        assert (last["note_id"], last["body"]) == (note["id"], note["body"])
+        assert json.loads(last["tags"]) == json.loads(note["tags"])
+
+
+@on_postgresql
+def test_without_pg_dump_the_error_says_so(note, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(CommandError, match="pg_dump is not on the PATH"):
+        run_backup(tmp_path / "notes.dump")
+
+    assert os.listdir(tmp_path) == []
+
+
+@on_postgresql
+def test_what_pg_dump_says_is_the_error_and_the_password_is_on_no_command_line(note, tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "pg_dump"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "arguments: $*; password: $PGPASSWORD; database: $PGDATABASE" >&2\nexit 3\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setitem(connection.settings_dict, "PASSWORD", "swordfish")
+
+    with pytest.raises(CommandError) as failure:
+        run_backup(tmp_path / "notes.dump")
+
+    message = str(failure.value)
+    assert f"password: swordfish; database: {connection.settings_dict['NAME']}" in message
+    assert "swordfish" not in message.partition("; password")[0]
+    assert os.listdir(tmp_path) == ["bin"]
