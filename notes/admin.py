@@ -1,0 +1,496 @@
+"""The admin: look into notes and their log, and write through the same door as everybody else."""
+
+import difflib
+import re
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import pairwise
+from urllib.parse import urlencode
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected as ask_before_delete
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError, connection
+from django.db.models import BooleanField
+from django.db.models.expressions import RawSQL
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+
+from notes import tags
+from notes.models import CONTENT, MAX_TITLE_CHARS, Note, Notebook, Revision, Writer
+
+admin.site.site_header = "Notes"
+admin.site.site_title = "Notes administration"
+admin.site.index_title = "Administration"
+
+LOG_PAGE_SIZE = 50
+# A diff is for the eye: the revision's own page has the whole text. The bounds keep 50 of them cheap, since difflib
+# takes quadratic time on hostile text.
+MAX_COMPARED_LINES = 1000
+MAX_SHOWN_LINES = 100
+MAX_SHOWN_LINE_CHARS = 1000
+CONTEXT_LINES = 3
+
+
+class StoredText(forms.CharField):
+    """Text kept as it is: not trimmed, and not changed by a browser that merely showed it.
+
+    A textarea sends CRLF for every line break, a line input drops them all (HTML, "value sanitization algorithm").
+    So the text counts as changed when it differs from the stored one in more than that.
+    """
+
+    def __init__(self, *, line_break, **kwargs):
+        self.line_break = line_break
+        super().__init__(strip=False, **kwargs)
+
+    def has_changed(self, initial, data):
+        return self.as_shown(initial) != self.as_shown(data)
+
+    def as_shown(self, text):
+        return re.sub(r"\r\n|\r|\n", self.line_break, text or "")
+
+
+class TagsField(StoredText):
+    """A list, as one line with commas."""
+
+    def prepare_value(self, value):
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def has_changed(self, initial, data):
+        return super().has_changed(self.prepare_value(initial), data)
+
+    def clean(self, value):
+        names = tags.split(super().clean(value))
+        if len(names) > tags.MAX_TAGS:
+            raise ValidationError(f"A note has at most {tags.MAX_TAGS} tags; these are {len(names)}.", code="max_tags")
+        for name in names:
+            if len(name) > tags.MAX_TAG_CHARS:
+                raise ValidationError(
+                    f"A tag has at most {tags.MAX_TAG_CHARS} characters; “{name[:20]}…” has {len(name)}.",
+                    code="max_length",
+                )
+        return names
+
+
+def default_notebook():
+    return Notebook.objects.filter(name=Notebook.objects.all().DEFAULT).first()
+
+
+class NoteForm(forms.ModelForm):
+    notebook = forms.ModelChoiceField(Notebook.objects.order_by("name"), initial=default_notebook)
+    title = StoredText(
+        max_length=MAX_TITLE_CHARS, line_break="", widget=AdminTextInputWidget(attrs={"class": "vLargeTextField"})
+    )
+    body = StoredText(required=False, line_break="\n", widget=AdminTextareaWidget(attrs={"rows": 20}))
+    tags = TagsField(
+        required=False,
+        line_break="",
+        widget=AdminTextInputWidget(attrs={"class": "vLargeTextField"}),
+        help_text=f"Separated by commas. At most {tags.MAX_TAGS}, of {tags.MAX_TAG_CHARS} characters each.",
+    )
+    opened_at_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["opened_at_revision"].initial = self.instance.revision
+
+    @property
+    def changes(self):
+        """The columns that the person changed, with their new values."""
+        return {name: self.cleaned_data[name] for name in CONTENT if name in self.changed_data}
+
+    def clean_body(self):
+        body = self.cleaned_data["body"]
+        # Browsers send CRLF whatever the text had. LF is the rule; a note that was written with CRLF keeps it.
+        if "\r\n" not in self.instance.body:
+            body = body.replace("\r\n", "\n")
+        # A limit that was lowered since must not forbid a new title for an old note.
+        if len(body) > settings.NOTES_MAX_BODY_CHARS and "body" in self.changed_data:
+            raise ValidationError(
+                f"The body has at most {settings.NOTES_MAX_BODY_CHARS:,} characters; this one has {len(body):,}.",
+                code="max_length",
+            )
+        return body
+
+    def clean(self):
+        super().clean()
+        # NoteAdmin read this row under the lock: nobody can come between this comparison and the write.
+        if not self.instance.pk:
+            return
+        if self.instance.deleted_at:
+            raise ValidationError(
+                "This note has been moved to the trash, and nothing was saved. Copy your text if you need it.",
+                code="in_trash",
+            )
+        if self.cleaned_data.get("opened_at_revision") != self.instance.revision:
+            raise ValidationError(
+                format_html(
+                    "This note has been changed since you opened it, and nothing was saved: your text is still here. "
+                    '<a href="{}" target="_blank">Open the note as it is now</a> in another tab and make your change '
+                    "there.",
+                    reverse("admin:notes_note_change", args=[self.instance.pk]),
+                ),
+                code="changed",
+            )
+
+
+class WithoutBodies(ChangeList):
+    """A page of a hundred rows would otherwise carry up to ten million characters that it does not show."""
+
+    def get_queryset(self, *args, **kwargs):
+        return super().get_queryset(*args, **kwargs).defer("body")
+
+
+class ClickedFilter(admin.SimpleListFilter):
+    """A filter that the list's cells link to. To offer all values would be a walk over the whole table."""
+
+    def lookups(self, request, model_admin):
+        return [(self.value(), self.value())] if self.value() else []
+
+    def value(self):
+        # PostgreSQL takes no NUL in text, and the refusal would be a 500.
+        return (super().value() or "").replace("\x00", "") or None
+
+    @classmethod
+    def link(cls, value):
+        address = f"{reverse(cls.list_name)}?{urlencode({cls.parameter_name: value})}"
+        return format_html('<a href="{}">{}</a>', address, value)
+
+
+class TagFilter(ClickedFilter):
+    title = "tag"
+    parameter_name = "tag"
+    list_name = "admin:notes_note_changelist"
+    # Django's own lookup into JSON lists, tags__contains, is not for SQLite.
+    HAS_TAG = {
+        "sqlite": 'EXISTS (SELECT 1 FROM json_each("notes_note"."tags") WHERE value = %s)',
+        "postgresql": 'EXISTS (SELECT 1 FROM jsonb_array_elements_text("notes_note"."tags") WHERE value = %s)',
+    }
+
+    def queryset(self, request, queryset):
+        if not self.value():
+            return queryset
+        return queryset.filter(RawSQL(self.HAS_TAG[connection.vendor], [self.value()], output_field=BooleanField()))
+
+
+class TrashFilter(admin.SimpleListFilter):
+    title = "in trash"
+    parameter_name = "trash"
+
+    def lookups(self, request, model_admin):
+        return [("no", "No"), ("yes", "Yes")]
+
+    def queryset(self, request, queryset):
+        if self.value() == "no":
+            return queryset.live()
+        if self.value() == "yes":
+            return queryset.trashed()
+        return queryset
+
+
+class WriterFilter(ClickedFilter):
+    title = "writer"
+    parameter_name = "by"
+    list_name = "admin:notes_revision_changelist"
+
+    def queryset(self, request, queryset):
+        return queryset.filter(writer=self.value()) if self.value() else queryset
+
+
+@admin.register(Note)
+class NoteAdmin(admin.ModelAdmin):
+    form = NoteForm
+    list_display = ["title", "tag_links", "number", "updated_at", "notebook", "in_trash"]
+    list_filter = ["notebook", TrashFilter, TagFilter, "created_at"]
+    list_select_related = ["notebook"]
+    search_fields = ["title", "body"]
+    search_help_text = "Words of the title or the body. Click a tag to see the notes that bear it."
+    ordering = ["-created_at", "-id"]
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = ["delete_selected", "restore_selected"]
+
+    def get_changelist(self, request, **kwargs):
+        return WithoutBodies
+
+    def get_queryset(self, request):
+        # What was purged is an empty row, which only clients that synchronize need.
+        return super().get_queryset(request).unpurged()
+
+    @admin.display(description="revision", ordering="revision")
+    def number(self, note):
+        return note.revision
+
+    @admin.display(description="tags")
+    def tag_links(self, note):
+        return format_html_join(", ", "{}", ((TagFilter.link(name),) for name in note.tags))
+
+    @admin.display(description="in trash", ordering="deleted_at")
+    def in_trash(self, note):
+        return "in trash" if note.deleted_at else ""
+
+    def get_fields(self, request, obj=None):
+        if obj is None:
+            return ["notebook", *CONTENT]
+        if self.has_change_permission(request, obj):
+            return [*CONTENT, "opened_at_revision", *self.get_readonly_fields(request, obj)]
+        return ["title", "body", "tag_links", *self.get_readonly_fields(request, obj)]
+
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        # Django makes no field of a column that is not editable, and refuses the name; NoteForm declares the notebook.
+        return super().get_form(request, obj, change, **{**kwargs, "fields": CONTENT})
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["notebook", "uuid", "number", "created_at", "updated_at", "deleted_at"] if obj else []
+
+    # A note in the trash is shown, and offers nothing to do. A POST comes from a page that was opened before it went
+    # there: it is heard, and answered in words instead of a bare 403.
+
+    def has_change_permission(self, request, obj=None):
+        return super().has_change_permission(request, obj) and is_live_or_post(request, obj)
+
+    def has_delete_permission(self, request, obj=None):
+        return super().has_delete_permission(request, obj) and is_live_or_post(request, obj)
+
+    # The lock is held from before Django reads the note until the end of the write. An edit through the API either
+    # was there before, and the form refuses, or waits and meets a new revision.
+
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        with self.locked_for_post(request, object_id):
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def delete_view(self, request, object_id, extra_context=None):
+        with self.locked_for_post(request, object_id):
+            return super().delete_view(request, object_id, extra_context)
+
+    @contextmanager
+    def locked_for_post(self, request, object_id):
+        note = self.get_object(request, unquote(object_id)) if object_id and request.method == "POST" else None
+        with note.notebook.locked() if note else nullcontext():
+            yield
+
+    def save_model(self, request, obj, form, change):
+        if change:
+            # `obj` has all of the form in it already. The row as it is, and on it what the person changed.
+            note = Note.objects.select_related("notebook").get(pk=obj.pk)
+            note.edit(writer(request), **form.changes)
+            obj.revision = note.revision
+        else:
+            content = {name: form.cleaned_data[name] for name in CONTENT}
+            obj.pk = form.cleaned_data["notebook"].create_note(writer(request), **content).pk
+
+    def delete_model(self, request, obj):
+        """Move it to the trash; return False when it is there already."""
+        with obj.notebook.locked():
+            note = obj.notebook.notes.live().filter(pk=obj.pk).first()
+            if note:
+                note.trash(writer(request))
+            return note is not None
+
+    def delete_queryset(self, request, queryset):
+        """Return how many went to the trash. Each is a write of its own: no two notebooks are locked at a time."""
+        return sum(self.delete_model(request, note) for note in queryset.select_related("notebook"))
+
+    @admin.action(permissions=["delete"], description="Move selected notes to the trash")
+    def delete_selected(self, request, queryset):
+        if not request.POST.get("post"):
+            return ask_before_delete(self, request, queryset)
+        count = self.delete_queryset(request, queryset)
+        self.message_user(request, f"Moved {count} {'note' if count == 1 else 'notes'} to the trash.", messages.SUCCESS)
+
+    @admin.action(permissions=["change"], description="Restore selected notes from the trash")
+    def restore_selected(self, request, queryset):
+        count = 0
+        for row in queryset.select_related("notebook"):
+            with row.notebook.locked():
+                note = row.notebook.notes.trashed().filter(pk=row.pk).first()
+                count += note is not None and note.restore(writer(request))
+        self.message_user(request, f"Restored {count} {'note' if count == 1 else 'notes'}.", messages.SUCCESS)
+
+    def get_deleted_objects(self, objs, request):
+        # Django would list what goes with the notes, and refuse because the log protects them. Nothing goes.
+        titles = [note.title for note in objs]
+        return titles, {"notes": len(titles)}, set(), []
+
+    def response_change(self, request, obj):
+        is_unchanged = request.POST["opened_at_revision"] == str(obj.revision)
+        if not is_unchanged or "_addanother" in request.POST:
+            return super().response_change(request, obj)
+        self.message_user(request, "Nothing was changed, so nothing was written.")
+        if "_continue" in request.POST:
+            return redirect(request.get_full_path())
+        return self.response_post_save_change(request, obj)
+
+    def response_delete(self, request, obj_display, obj_id):
+        self.message_user(request, f"The note “{obj_display}” is in the trash.", messages.SUCCESS)
+        return self.response_post_save_change(request, None)
+
+    # The log of writes says more than Django's, whose copies of titles would outlive a purge.
+
+    def log_addition(self, request, obj, message):
+        pass
+
+    def log_change(self, request, obj, message):
+        pass
+
+    def log_deletions(self, request, queryset):
+        pass
+
+    def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
+        if change:
+            context["log"] = LogPage.of(obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def history_view(self, request, object_id, extra_context=None):
+        note = self.get_object(request, unquote(object_id))
+        if note is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if not self.has_view_or_change_permission(request, note):
+            raise PermissionDenied
+        before = request.GET.get("before", "")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History: {note}",
+            "module_name": "Notes",
+            "object": note,
+            "opts": self.opts,
+            "log": LogPage.of(note, before=int(before) if re.fullmatch("[0-9]{1,18}", before) else None),
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/notes/note/object_history.html", context)
+
+
+def writer(request):
+    return Writer(id=f"staff:{request.user.pk}", name=request.user.get_username(), request_id=request.id)
+
+
+def is_live_or_post(request, note):
+    return note is None or note.deleted_at is None or request.method == "POST"
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """Up to 50 writes of a note, newest first, as pairs of a Revision and its diff.
+
+    `older_than` is the number of the last one when there are older ones, else None.
+    """
+
+    writes: list
+    older_than: int | None
+
+    @classmethod
+    def of(cls, note, before=None):
+        newest_first = note.revisions.order_by("-number")
+        if before is not None:
+            newest_first = newest_first.filter(number__lt=before)
+        # One more than is shown: the state before the last one.
+        found = [*newest_first[: LOG_PAGE_SIZE + 1], None]
+        writes = [(now, diff(then, now)) for now, then in pairwise(found)][:LOG_PAGE_SIZE]
+        return cls(writes, older_than=writes[-1][0].number if len(found) > LOG_PAGE_SIZE + 1 else None)
+
+
+def diff(before, after):
+    """Return what a write changed as pairs of a kind ("+", "-", " " or "…") and a line; no pairs when nothing.
+
+    `before` is None for the first write. The answer is None when the text of one of them has been erased.
+    """
+    if after.body is None or (before and before.body is None):
+        return None
+    old, new = (lines_of(before) if before else []), lines_of(after)
+    if old == new:
+        return []
+    if [line.removesuffix("\r") for line in old] == [line.removesuffix("\r") for line in new]:
+        return [("…", "Only the kind of line breaks (LF or CRLF).")]
+    # What is equal at both ends is left out first: most edits then compare a few lines, however long the note is.
+    start = common_lines(old, new)
+    end = common_lines(old[start:][::-1], new[start:][::-1])
+    start, end = max(0, start - CONTEXT_LINES), max(0, end - CONTEXT_LINES)
+    old, new = old[start : len(old) - end], new[start : len(new) - end]
+    if len(old) + len(new) > MAX_COMPARED_LINES:
+        lines = [("-", line) for line in old[: MAX_SHOWN_LINES // 2]] + [("+", line) for line in new]
+        lines[:0] = [("…", f"Too much changed to compare: {len(old):,} lines before, {len(new):,} after.")]
+    else:
+        unified = list(difflib.unified_diff(old, new, n=CONTEXT_LINES, lineterm=""))[2:]
+        lines = [("…", "") if line.startswith("@@") else (line[0], line[1:]) for line in unified][1:]
+    shown = [(kind, shortened(line)) for kind, line in lines[:MAX_SHOWN_LINES]]
+    if len(lines) > MAX_SHOWN_LINES:
+        shown.append(("…", f"and {len(lines) - MAX_SHOWN_LINES:,} more lines"))
+    return shown
+
+
+def lines_of(revision):
+    return [f"Title: {revision.title}", f"Tags: {', '.join(revision.tags)}", "", *revision.body.split("\n")]
+
+
+def common_lines(old, new):
+    """Return how many lines are equal from the start on."""
+    pairs = zip(old, new)
+    return next((count for count, (left, right) in enumerate(pairs) if left != right), min(len(old), len(new)))
+
+
+def shortened(line):
+    more = len(line) - MAX_SHOWN_LINE_CHARS
+    return f"{line[:MAX_SHOWN_LINE_CHARS]} … ({more:,} more characters)" if more > 0 else line
+
+
+@admin.register(Revision)
+class RevisionAdmin(admin.ModelAdmin):
+    list_display = ["number", "action", "title", "writer_link", "written_at", "request_id", "notebook"]
+    list_filter = ["notebook", "action", WriterFilter]
+    list_select_related = ["notebook"]
+    search_fields = ["request_id__exact"]
+    search_help_text = "The whole id of a request. Click a writer to see what they wrote."
+    ordering = ["-id"]
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    def get_changelist(self, request, **kwargs):
+        return WithoutBodies
+
+    @admin.display(description="writer", ordering="writer")
+    def writer_link(self, revision):
+        return format_html("{} ({})", revision.writer_name, WriterFilter.link(revision.writer))
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+
+@admin.register(Notebook)
+class NotebookAdmin(admin.ModelAdmin):
+    list_display = ["name", "revision", "created_at"]
+    fields = ["name", "revision", "created_at"]
+    ordering = ["name"]
+
+    def get_readonly_fields(self, request, obj=None):
+        # The service finds the default notebook by its name.
+        is_default = obj is not None and obj.name == Notebook.objects.all().DEFAULT
+        return ["revision", "created_at", *(["name"] if is_default else [])]
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except IntegrityError:
+            # Somebody took the name after the form had looked for it.
+            self.message_user(request, "There is a notebook of this name by now. Nothing was saved.", messages.ERROR)
+            return redirect(request.path)
+
+    def save_model(self, request, obj, form, change):
+        # Only the name: writing all columns would set back the counter of a notebook that is written to meanwhile.
+        obj.save(update_fields=["name"] if change else None)

@@ -1,0 +1,722 @@
+"""The admin writes through the one door, overwrites nobody, deletes nothing, and shows text as text."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from types import SimpleNamespace
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import IntegrityError, connections
+from django.test import Client
+from django.urls import reverse
+
+from notes.admin import LOG_PAGE_SIZE, diff
+from notes.models import Note, Notebook, Revision
+
+LIST = "/admin/notes/note/"
+ADD = "/admin/notes/note/add/"
+REVISIONS = "/admin/notes/revision/"
+NOTEBOOKS = "/admin/notes/notebook/"
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def user(db):
+    return get_user_model().objects.create_superuser("ada", password="correct horse")
+
+
+@pytest.fixture
+def browser(notebook, user):
+    """Somebody of the staff with a browser, who may do everything."""
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page(note, view="change"):
+    return reverse(f"admin:notes_note_{view}", args=[note.pk])
+
+
+def sent_by(response, **typed):
+    """Return what a browser sends for the form on this page, after a person has typed some of it."""
+    form = response.context["adminform"].form
+    fields = {}
+    for bound in form:
+        if bound.name not in typed and bound.value() is not None:
+            fields[bound.name] = str(bound.value())
+    fields.update(typed)
+    if "body" in fields:
+        fields["body"] = re.sub(r"\r\n|\r|\n", "\r\n", fields["body"])
+    for name in {"title", "tags"} & fields.keys():
+        fields[name] = re.sub(r"[\r\n]", "", fields[name])
+    return fields
+
+
+def save(browser, note, **typed):
+    return browser.post(page(note), sent_by(browser.get(page(note)), **typed))
+
+
+def errors_of(response):
+    assert response.status_code == 200
+    return response.context["adminform"].form.errors
+
+
+def numbers(note):
+    return list(note.revisions.order_by("number").values_list("number", flat=True))
+
+
+# The list
+
+
+def test_the_list_shows_the_newest_first_with_tags_notebook_and_trash(browser, notebook, by):
+    notebook.create_note(by, title="Older", tags=["home", "garden"])
+    notebook.create_note(by, title="Newer").trash(by)
+
+    response = browser.get(LIST)
+
+    text = response.content.decode()
+    assert text.index("Newer") < text.index("Older")
+    assert f'<a href="{LIST}?tag=home">home</a>, <a href="{LIST}?tag=garden">garden</a>' in text
+    assert "in trash</td>" in text
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ("q=milk", {"Shopping"}),
+        ("q=plan", {"Plan B"}),
+        ("trash=yes", {"Plan B"}),
+        ("trash=no", {"Shopping", "Elsewhere"}),
+        ("tag=home", {"Shopping"}),
+        ("tag=hom", set()),
+        ("tag=caf%C3%A9%22%25", {"Elsewhere"}),
+        ("tag=", {"Shopping", "Plan B", "Elsewhere"}),
+        ("tag=%00", {"Shopping", "Plan B", "Elsewhere"}),
+        ("notebook__id__exact={other}", {"Elsewhere"}),
+        ("created_at__gte=2000-01-01+00:00:00Z", {"Shopping", "Plan B", "Elsewhere"}),
+        ("created_at__gte=2999-01-01+00:00:00Z", set()),
+    ],
+)
+def test_the_list_can_be_searched_and_filtered(browser, notebook, by, query, titles):
+    other = Notebook.objects.create(name="other")
+    notebook.create_note(by, title="Shopping", body="milk", tags=["home"])
+    notebook.create_note(by, title="Plan B", tags=["homework"]).trash(by)
+    other.create_note(by, title="Elsewhere", tags=['café"%'])
+
+    response = browser.get(f"{LIST}?{query.format(other=other.pk)}")
+
+    assert {note.title for note in response.context["cl"].result_list} == titles
+
+
+def test_the_list_takes_the_same_few_queries_for_one_note_and_for_thirty(
+    browser, notebook, by, django_assert_num_queries
+):
+    notebook.create_note(by, title="First", tags=["home"])
+    # Session, user, count, notes, and the notebooks to filter by.
+    with django_assert_num_queries(5):
+        browser.get(LIST)
+    for number in range(29):
+        Notebook.objects.create(name=f"Notebook {number}").create_note(by, title="Another", tags=["work", "home"])
+
+    with django_assert_num_queries(5) as queries:
+        browser.get(LIST)
+
+    assert sum("COUNT(" in query["sql"] for query in queries) == 1
+    assert not any('"notes_note"."body"' in query["sql"] for query in queries)
+
+
+# Editing
+
+
+def test_an_edit_is_one_write_in_the_name_of_the_member_of_staff(browser, user, notebook, note):
+    save(browser, note, title="Plan B")
+
+    note.refresh_from_db()
+    assert (note.title, note.body, note.tags) == ("Plan B", "One\nTwo\n", ["work"])
+    revision = note.revisions.latest("number")
+    assert (revision.number, revision.action) == (2, Revision.EDIT)
+    assert (revision.writer, revision.writer_name) == (f"staff:{user.pk}", "ada")
+    assert revision.title == "Plan B"
+
+
+def test_to_save_an_unchanged_note_does_not_claim_a_change(browser, note):
+    opened = browser.get(page(note))
+
+    saved = browser.post(page(note), sent_by(opened), follow=True)
+    continued = browser.post(page(note), sent_by(opened, _continue="1"))
+
+    assert b"Nothing was changed, so nothing was written." in saved.content
+    assert b"successfully" not in saved.content
+    assert saved.redirect_chain[-1][0] == LIST
+    assert continued["Location"] == page(note)
+
+
+def test_an_edit_keeps_the_id_of_its_request(browser, note):
+    response = save(browser, note, title="Plan B")
+
+    assert note.revisions.latest("number").request_id == response["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
+    ("title", "body", "tags"),
+    [
+        ("Plan", "One\nTwo\n", ["work", "café"]),
+        ("  Plan ", "\n  indented\n\n", []),
+        ("Plan", "One\r\nTwo\r\n", []),
+        ("Plan", "mixed\r\nline\nbreaks\r", []),
+        ("two\nlines", "", ["a tag\nof two"]),
+        ("Plan", "", ["with, comma"]),
+        ("&lt;b&gt; & \"quoted\" 'text'", "</textarea>&amp;", ["<b>", '"']),
+    ],
+)
+def test_to_open_and_save_an_unchanged_note_writes_nothing(browser, notebook, by, title, body, tags):
+    note = notebook.create_note(by, title=title, body=body, tags=tags)
+
+    response = save(browser, note)
+
+    assert response.status_code == 302
+    stored = Note.objects.get()
+    assert (stored.title, stored.body, stored.tags, stored.revision) == (title, body, tags, 1)
+    assert Notebook.objects.get(pk=notebook.pk).revision == 1
+    assert Revision.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("stored", "typed", "kept"),
+    [
+        ("One\nTwo", "One\nTwo\nThree", "One\nTwo\nThree"),
+        ("One\r\nTwo", "One\r\nTwo\r\nThree", "One\r\nTwo\r\nThree"),
+        ("", "One\nTwo", "One\nTwo"),
+        ("One", "\n  One \n", "\n  One \n"),
+    ],
+)
+def test_an_edited_body_keeps_its_kind_of_line_breaks(browser, notebook, by, stored, typed, kept):
+    note = notebook.create_note(by, title="Plan", body=stored)
+
+    save(browser, note, body=typed)
+
+    note.refresh_from_db()
+    assert note.body == kept
+
+
+def test_only_what_the_person_changed_is_written(browser, notebook, by):
+    note = notebook.create_note(by, title="Plan\nof two lines", body="mixed\r\nline\nbreaks", tags=["with, comma"])
+
+    save(browser, note, tags="one, two")
+
+    note.refresh_from_db()
+    assert (note.title, note.body, note.tags) == ("Plan\nof two lines", "mixed\r\nline\nbreaks", ["one", "two"])
+
+
+def test_a_title_keeps_its_blanks(browser, note):
+    save(browser, note, title="  Plan  ")
+
+    note.refresh_from_db()
+    assert note.title == "  Plan  "
+
+
+def test_a_note_that_has_changed_meanwhile_is_not_overwritten(browser, note, by):
+    opened = browser.get(page(note))
+    note.edit(by, body="Theirs")
+
+    response = browser.post(page(note), sent_by(opened, body="Mine"))
+
+    assert "has been changed since you opened it" in str(errors_of(response))
+    assert response.context["adminform"].form["body"].value() == "Mine"
+    note.refresh_from_db()
+    assert note.body == "Theirs"
+    assert numbers(note) == [1, 2]
+
+
+def test_to_send_the_refused_form_again_is_refused_again(browser, note, by):
+    opened = browser.get(page(note))
+    note.edit(by, body="Theirs")
+    refused = browser.post(page(note), sent_by(opened, body="Mine"))
+
+    response = browser.post(page(note), sent_by(refused))
+
+    assert errors_of(response)
+
+
+@pytest.mark.parametrize("opened_at", [None, "", "x", "0", "9" * 30])
+def test_an_edit_that_does_not_say_what_it_was_based_on_is_refused(browser, note, opened_at):
+    fields = sent_by(browser.get(page(note)), title="Plan B")
+    del fields["opened_at_revision"]
+    if opened_at is not None:
+        fields["opened_at_revision"] = opened_at
+
+    assert errors_of(browser.post(page(note), fields))
+    assert numbers(note) == [1]
+
+
+def test_a_note_that_went_to_the_trash_meanwhile_is_not_edited(browser, note, by):
+    opened = browser.get(page(note))
+    note.trash(by)
+
+    response = browser.post(page(note), sent_by(opened, title="Plan B"))
+
+    assert "trash" in str(errors_of(response))
+    assert numbers(note) == [1, 2]
+
+
+def test_a_note_in_the_trash_is_shown_without_a_form(browser, note, by):
+    note.trash(by)
+
+    response = browser.get(page(note))
+
+    assert b"Two" in response.content
+    assert b"<textarea" not in response.content
+    assert b'name="_save"' not in response.content
+    assert page(note, "delete").encode() not in response.content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_people_who_save_at_the_same_time_one_is_told(browser, note):
+    fields = [sent_by(browser.get(page(note)), title=title) for title in ["Mine", "Theirs"]]
+    both_ready = Barrier(2)
+
+    def post(fields):
+        client = Client()
+        client.cookies = browser.cookies
+        both_ready.wait()
+        try:
+            return client.post(page(note), fields).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as people:
+        statuses = list(people.map(post, fields))
+
+    assert sorted(statuses) == [200, 302]
+    assert numbers(note) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("title", "", "required"),
+        ("title", "x" * 201, "at most 200 characters"),
+        ("title", "nu\x00l", "Null characters"),
+        ("body", "x" * 11, "at most 10 characters; this one has 11"),
+        ("body", "nu\x00l", "Null characters"),
+        ("tags", "x" * 51, "at most 50 characters"),
+        ("tags", ",".join(map(str, range(51))), "at most 50 tags; these are 51"),
+        ("tags", "nu\x00l", "Null characters"),
+    ],
+)
+def test_text_over_a_limit_is_a_form_error(browser, notebook, by, settings, field, text, message):
+    settings.NOTES_MAX_BODY_CHARS = 10
+    note = notebook.create_note(by, title="Plan")
+
+    response = save(browser, note, **{field: text})
+
+    assert message in str(errors_of(response)[field])
+    assert numbers(note) == [1]
+
+
+def test_a_line_break_counts_as_one_character(browser, notebook, by, settings):
+    settings.NOTES_MAX_BODY_CHARS = 3
+    note = notebook.create_note(by, title="Plan")
+
+    save(browser, note, body="a\nb")
+
+    note.refresh_from_db()
+    assert note.body == "a\nb"
+
+
+def test_a_note_over_a_limit_that_was_lowered_can_get_a_new_title(browser, note, settings):
+    settings.NOTES_MAX_BODY_CHARS = 1
+
+    save(browser, note, title="Plan B")
+
+    note.refresh_from_db()
+    assert (note.title, note.body) == ("Plan B", "One\nTwo\n")
+
+
+def test_fifty_tags_of_fifty_characters_are_fine(browser, note):
+    names = [f"{number:050}" for number in range(50)]
+
+    save(browser, note, tags=", ".join(names))
+
+    note.refresh_from_db()
+    assert note.tags == names
+
+
+# Adding
+
+
+def test_the_add_page_offers_the_default_notebook(browser, notebook):
+    Notebook.objects.create(name="a notebook before it")
+
+    response = browser.get(ADD)
+
+    assert f'<option value="{notebook.pk}" selected>default</option>' in response.content.decode()
+
+
+def test_a_note_added_here_is_a_write_in_the_notebook_chosen(browser, user):
+    other = Notebook.objects.create(name="other")
+
+    response = browser.post(
+        ADD, {"notebook": other.pk, "title": " Plan", "body": "One\r\nTwo", "tags": "home, Home, work"}
+    )
+
+    assert response.status_code == 302
+    note = Note.objects.get()
+    assert (note.notebook, note.title, note.body, note.tags) == (other, " Plan", "One\nTwo", ["home", "work"])
+    revision = Revision.objects.get()
+    assert (revision.number, revision.action, revision.writer) == (1, Revision.CREATE, f"staff:{user.pk}")
+    assert Notebook.objects.get(name="other").revision == 1
+
+
+def test_save_and_continue_leads_to_the_page_of_the_new_note(browser, notebook):
+    response = browser.post(ADD, {"notebook": notebook.pk, "title": "Plan", "_continue": "1"})
+
+    assert response["Location"] == page(Note.objects.get())
+
+
+def test_a_notebook_that_is_not_there_is_a_form_error(browser):
+    assert "notebook" in errors_of(browser.post(ADD, {"notebook": 999, "title": "Plan"}))
+
+
+# Deleting
+
+
+def test_the_delete_page_says_trash_and_lists_no_victims(browser, note):
+    response = browser.get(page(note, "delete"))
+
+    assert b"Move to the trash" in response.content
+    assert b"related" not in response.content
+
+
+def test_delete_moves_the_note_to_the_trash_and_says_so(browser, user, note):
+    response = browser.post(page(note, "delete"), {"post": "yes"}, follow=True)
+
+    assert "is in the trash" in response.content.decode()
+    assert "deleted successfully" not in response.content.decode()
+    note.refresh_from_db()
+    assert note.deleted_at
+    assert (note.title, note.body) == ("Plan", "One\nTwo\n")
+    assert note.revisions.latest("number").action == Revision.TRASH
+    assert note.revisions.latest("number").writer == f"staff:{user.pk}"
+
+
+def test_a_double_click_on_delete_writes_once(browser, note):
+    browser.post(page(note, "delete"), {"post": "yes"})
+
+    response = browser.post(page(note, "delete"), {"post": "yes"})
+
+    assert response.status_code == 302
+    assert numbers(note) == [1, 2]
+
+
+def test_the_selected_notes_of_any_notebook_go_to_the_trash_after_a_question(browser, notebook, note, by):
+    other = Notebook.objects.create(name="other").create_note(by, title="Elsewhere")
+    gone = notebook.create_note(by, title="Gone before")
+    gone.trash(by)
+    chosen = {"action": "delete_selected", "_selected_action": [note.pk, other.pk, gone.pk]}
+
+    question = browser.post(LIST, chosen)
+    answer = browser.post(LIST, {**chosen, "post": "yes"}, follow=True)
+
+    assert b"Move to the trash" in question.content
+    assert b"Moved 2 notes to the trash." in answer.content
+    assert [numbers(each) for each in [note, other, gone]] == [[1, 4], [1, 2], [2, 3]]
+    assert Note.objects.live().count() == 0
+    assert Note.objects.count() == 3
+
+
+def test_selected_notes_come_back_from_the_trash(browser, user, note, by):
+    kept = Notebook.objects.create(name="other").create_note(by, title="Never gone")
+    note.trash(by)
+    chosen = {"action": "restore_selected", "_selected_action": [note.pk, kept.pk]}
+
+    response = browser.post(LIST, chosen, follow=True)
+
+    assert b"Restored 1 note." in response.content
+    assert Note.objects.live().count() == 2
+    assert note.revisions.latest("number").writer == f"staff:{user.pk}"
+    assert numbers(kept) == [1]
+
+
+def test_django_keeps_no_second_log_of_titles(browser, notebook, note):
+    browser.post(ADD, {"notebook": notebook.pk, "title": "Another"})
+    save(browser, note, title="Plan B")
+    browser.post(page(note, "delete"), {"post": "yes"})
+
+    assert not LogEntry.objects.exists()
+
+
+# History
+
+
+@pytest.mark.parametrize("view", ["change", "history"])
+def test_the_page_of_a_note_shows_who_wrote_what_and_when(browser, note, by, view):
+    edited = save(browser, note, body="One\nTwo and a half\n", tags="work, home")
+
+    text = browser.get(page(note, view)).content.decode()
+
+    assert "<del>- Two</del><ins>+ Two and a half</ins>" in text
+    assert "<del>- Tags: work</del><ins>+ Tags: work, home</ins>" in text
+    assert "<ins>+ Title: Plan</ins>" in text
+    assert "ada (staff:" in text
+    assert "a test (test)" in text
+    assert edited["X-Request-ID"] in text
+    assert text.index("<td>edit</td>") < text.index("<td>create</td>")
+
+
+def test_a_move_to_the_trash_shows_no_diff(browser, note, by):
+    note.trash(by)
+
+    assert b"The text stayed the same." in browser.get(page(note, "history")).content
+
+
+def test_the_history_shows_fifty_writes_and_a_link_to_the_older_ones(browser, note, by, django_assert_max_num_queries):
+    for number in range(LOG_PAGE_SIZE):
+        note.edit(by, body=f"Edit {number}")
+
+    with django_assert_max_num_queries(4):
+        newest = browser.get(page(note, "history"))
+    older = browser.get(page(note, "history") + "?before=2")
+
+    assert [write.number for write, _ in newest.context["log"].writes] == list(range(51, 1, -1))
+    assert b"<del>- Two</del>" in newest.content
+    assert b"?before=2" in newest.content
+    assert [write.number for write, _ in older.context["log"].writes] == [1]
+    assert b"Older writes" not in older.content
+
+
+def test_the_history_of_pruned_revisions_says_that_their_text_is_gone(browser, note, by):
+    note.edit(by, body="Second")
+    note.edit(by, body="Third")
+    note.revisions.filter(number=1).erase()
+
+    text = browser.get(page(note, "history")).content.decode()
+
+    assert "<del>- Second</del>" in text
+    assert "The text before this write has been erased." in text
+    assert "The text after this write has been erased." in text
+
+
+def test_a_purged_note_is_not_shown_and_its_log_has_no_text(browser, note, by):
+    note.purge(by)
+
+    listed = browser.get(LIST).content.decode() + browser.get(REVISIONS).content.decode()
+
+    assert "0 notes" in listed
+    assert "2 revisions" in listed
+    assert "Plan" not in listed
+    assert browser.get(page(note)).status_code == 302
+    assert browser.get(f"{REVISIONS}{note.revisions.earliest('number').pk}/change/").status_code == 200
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "", "9" * 40, "9" * 18, "٣", "%00"])
+def test_a_strange_number_in_the_address_of_the_history_is_harmless(browser, note, before):
+    assert browser.get(f"{page(note, 'history')}?before={before}").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["999", "x", "9" * 30])
+@pytest.mark.parametrize("view", ["change", "history", "delete"])
+def test_a_note_that_is_not_there_leads_back_to_the_start(browser, key, view):
+    for response in [browser.get(f"{LIST}{key}/{view}/"), browser.post(f"{LIST}{key}/{view}/", {"post": "yes"})]:
+        assert response.status_code == 302
+        assert response["Location"] == "/admin/"
+
+
+def state(body, title="Plan", tags=()):
+    return SimpleNamespace(title=title, tags=tags, body=body)
+
+
+def test_a_diff_shows_a_few_lines_around_each_change():
+    lines = [f"line {number}" for number in range(40)]
+    edited = ["changed" if number in {10, 30} else line for number, line in enumerate(lines)]
+
+    shown = diff(state("\n".join(lines)), state("\n".join(edited)))
+
+    assert [line for kind, line in shown if kind in "+-"] == ["line 10", "changed", "line 30", "changed"]
+    assert len([line for kind, line in shown if kind == " "]) == 12
+    assert [kind for kind, _ in shown].count("…") == 1
+
+
+def test_a_diff_says_that_only_the_line_breaks_have_changed():
+    assert diff(state("One\nTwo"), state("One\r\nTwo")) == [("…", "Only the kind of line breaks (LF or CRLF).")]
+
+
+def test_a_diff_of_two_huge_texts_is_short_and_quick():
+    one = "\n".join(str(number * 7919 % 50_000) for number in range(50_000))
+    two = "\n".join(str(number * 104_729 % 50_000) for number in range(50_000))
+
+    shown = diff(state(one), state(two))
+
+    assert "50,002 lines before, 50,002 after" in shown[0][1]
+    assert len(shown) == 101
+    assert {kind for kind, _ in shown} == {"…", "-", "+"}
+
+
+def test_a_diff_cuts_endless_lines():
+    assert max(len(line) for _, line in diff(state("a" * 100_000), state("b" * 100_000))) < 1100
+
+
+# Text stays text
+
+
+def test_markup_in_a_note_is_shown_as_text_everywhere(browser, notebook, by):
+    note = notebook.create_note(by, title=SCRIPT, body=f"</textarea></pre>{SCRIPT}", tags=[f'"{SCRIPT}'])
+    note.edit(by, body=SCRIPT)
+    revision = note.revisions.latest("number")
+
+    pages = {
+        "list": browser.get(LIST),
+        "filtered": browser.get(LIST, {"tag": f'"{SCRIPT}', "q": SCRIPT}),
+        "page": browser.get(page(note)),
+        "history": browser.get(page(note, "history")),
+        "question": browser.get(page(note, "delete")),
+        "questions": browser.post(LIST, {"action": "delete_selected", "_selected_action": [note.pk]}),
+        "refused": browser.post(page(note), {"title": SCRIPT, "body": SCRIPT, "tags": SCRIPT + "x" * 50}),
+        "saved": browser.post(page(note), sent_by(browser.get(page(note)), body="x", _continue="1"), follow=True),
+        "revisions": browser.get(REVISIONS),
+        "revision": browser.get(f"{REVISIONS}{revision.pk}/change/"),
+        "deleted": browser.post(page(note, "delete"), {"post": "yes"}, follow=True),
+        "in trash": browser.get(page(note)),
+    }
+
+    for name, response in pages.items():
+        assert response.status_code == 200, name
+        assert SCRIPT not in response.content.decode(), name
+        assert "&lt;script&gt;" in response.content.decode(), name
+
+
+# The log of writes
+
+
+@pytest.fixture
+def revision(note):
+    return note.revisions.get()
+
+
+def test_the_log_can_be_read_but_not_written(browser, revision):
+    address = f"{REVISIONS}{revision.pk}/"
+
+    assert b"Two" in browser.get(f"{address}change/").content
+    assert browser.get(f"{REVISIONS}add/").status_code == 403
+    assert browser.post(f"{address}change/", {"title": "x"}).status_code == 403
+    assert browser.post(f"{address}delete/", {"post": "yes"}).status_code == 403
+    browser.post(REVISIONS, {"action": "delete_selected", "_selected_action": [revision.pk], "post": "yes"})
+    assert Revision.objects.get().title == "Plan"
+
+
+def test_the_log_shows_the_newest_first_and_filters(browser, user, note, by):
+    edited = save(browser, note, title="Plan B")
+    note.refresh_from_db()
+    note.trash(by)
+
+    def shown(query=""):
+        return [revision.action for revision in browser.get(REVISIONS + query).context["cl"].result_list]
+
+    assert shown() == ["trash", "edit", "create"]
+    assert shown("?action__exact=edit") == ["edit"]
+    assert shown(f"?by=staff:{user.pk}") == ["edit"]
+    assert shown("?by=staff:%00") == []
+    assert shown(f"?q={edited['X-Request-ID']}") == ["edit"]
+
+
+def test_the_log_takes_the_same_few_queries_for_one_write_and_for_many(browser, note, by, django_assert_num_queries):
+    with django_assert_num_queries(5):
+        browser.get(REVISIONS)
+    for number in range(20):
+        note.edit(by, body=str(number))
+
+    with django_assert_num_queries(5):
+        browser.get(REVISIONS)
+
+
+# Notebooks
+
+
+def test_a_notebook_can_be_added(browser):
+    browser.post(f"{NOTEBOOKS}add/", {"name": "work", "revision": "7"})
+
+    assert Notebook.objects.get(name="work").revision == 0
+
+
+def test_to_rename_a_notebook_does_not_set_back_its_counter(browser, by, monkeypatch):
+    work = Notebook.objects.create(name="work")
+    form_save = type(browser.get(f"{NOTEBOOKS}{work.pk}/change/").context["adminform"].form).save
+
+    def save_while_others_write(form, commit=True):
+        Notebook.objects.get(pk=work.pk).create_note(by, title="Plan")
+        return form_save(form, commit)
+
+    monkeypatch.setattr("django.forms.models.BaseModelForm.save", save_while_others_write)
+    browser.post(f"{NOTEBOOKS}{work.pk}/change/", {"name": "projects"})
+
+    work.refresh_from_db()
+    assert (work.name, work.revision) == ("projects", 1)
+
+
+def test_the_default_notebook_keeps_its_name(browser, notebook):
+    browser.post(f"{NOTEBOOKS}{notebook.pk}/change/", {"name": "mine"})
+
+    notebook.refresh_from_db()
+    assert notebook.name == "default"
+
+
+def test_a_notebook_cannot_be_deleted(browser, notebook):
+    assert browser.post(f"{NOTEBOOKS}{notebook.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert b"delete_selected" not in browser.get(NOTEBOOKS).content
+
+
+def test_a_name_that_is_taken_is_a_form_error(browser, notebook):
+    assert "name" in errors_of(browser.post(f"{NOTEBOOKS}add/", {"name": "default"}))
+
+
+def test_a_name_that_is_taken_at_the_last_moment_is_a_message(browser, monkeypatch):
+    def taken(*args, **kwargs):
+        raise IntegrityError
+
+    monkeypatch.setattr(Notebook, "save", taken)
+
+    response = browser.post(f"{NOTEBOOKS}add/", {"name": "work"}, follow=True)
+
+    assert b"Nothing was saved." in response.content
+
+
+# Who may
+
+
+def test_strangers_are_sent_to_the_login(client, note):
+    for address in [LIST, ADD, page(note), page(note, "history"), page(note, "delete"), REVISIONS, NOTEBOOKS]:
+        assert client.get(address)["Location"].startswith("/admin/login/")
+
+
+def test_who_may_only_view_can_neither_edit_nor_delete(note, db):
+    reader = get_user_model().objects.create_user("eve", is_staff=True)
+    reader.user_permissions.add(Permission.objects.get(codename="view_note"))
+    client = Client()
+    client.force_login(reader)
+
+    text = client.get(page(note)).content.decode()
+
+    assert "Two" in text
+    assert "<textarea" not in text
+    assert client.get(page(note, "history")).status_code == 200
+    assert client.post(page(note), {"title": "Mine", "opened_at_revision": note.revision}).status_code == 403
+    assert client.post(page(note, "delete"), {"post": "yes"}).status_code == 403
+    client.post(LIST, {"action": "delete_selected", "_selected_action": [note.pk], "post": "yes"})
+    assert numbers(note) == [1]
+
+
+def test_of_the_tables_of_the_service_only_these_are_shown():
+    shown = {model.__name__ for model in admin.site._registry if model._meta.app_label == "notes"}
+
+    assert shown == {"Note", "Notebook", "Revision"}
+
+
+def test_the_site_is_called_notes(browser):
+    text = browser.get("/admin/").content.decode()
+
+    assert "<title>Administration | Notes administration</title>" in text
+    assert '<a href="/admin/">Notes</a>' in text
