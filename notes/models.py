@@ -5,17 +5,20 @@ next number, stores the note and appends the log row in one transaction.
 """
 
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 import uuid_utils.compat
-from django.db import models, transaction
+from django.db import Error, connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from notes.querysets import NotebookQuerySet, NoteQuerySet, RevisionQuerySet
+from notes import keys
+from notes.querysets import ApiKeyQuerySet, NotebookQuerySet, NoteQuerySet, RevisionQuerySet
 from notes.tags import normalize
 
+LEVELS = ["read", "write", "admin"]
 MAX_TITLE_CHARS = 200
 CONTENT = ["title", "body", "tags"]
 
@@ -24,8 +27,8 @@ CONTENT = ["title", "body", "tags"]
 class Writer:
     """Who writes, and in which request: what the log keeps beside the content.
 
-    `id` is `operator`, `staff:<user id>` or `command:<name>`; `name` is what people call it at that time. Both are
-    plain text, so the trail outlives the user.
+    `id` is `operator`, `key:<id>`, `staff:<user id>` or `command:<name>`; `name` is what people call it at that time.
+    Both are plain text, so that the trail outlives key and user.
     """
 
     id: str
@@ -42,6 +45,11 @@ class Notebook(models.Model):
     revision = models.PositiveBigIntegerField("number of the last write", default=0, db_default=0, editable=False)
     # Names this history. A restored backup gets another one, so that a client cannot take one history for the other.
     epoch = models.UUIDField(default=uuid.uuid4, editable=False)
+    public = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Strangers may read it. Counts for the default notebook alone, while NOTES_PUBLIC_READS is True.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = NotebookQuerySet.as_manager()
@@ -258,3 +266,75 @@ class Receipt(models.Model):
 
     def __str__(self):
         return f"{self.key} of {self.writer}"
+
+
+class ApiKey(models.Model):
+    """Opens one notebook at one level. The text of a key is shown once, by `make`, and stored as a digest only."""
+
+    USE_IS_NOTED_EVERY = timedelta(minutes=1)
+
+    id = models.UUIDField(primary_key=True, default=uuid_utils.compat.uuid7, editable=False)
+    notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="keys")
+    name = models.CharField(max_length=100)
+    level = models.CharField(max_length=5, choices=[(level, level) for level in LEVELS])
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.CharField(max_length=150, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    def __str__(self):
+        return self.name
+
+    @classmethod
+    def make(cls, by, **columns):
+        """Return (ApiKey, text). The text is never stored."""
+        text = keys.generate()
+        return cls.objects.create(digest=keys.digest(text), created_by=by.name, **columns), text
+
+    @property
+    def writer_id(self):
+        return f"key:{self.pk}"
+
+    @property
+    def has_expired(self):
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def state(self):
+        if self.revoked_at:
+            return f"revoked {self.revoked_at:%Y-%m-%d}"
+        if self.expires_at is None:
+            return "never expires"
+        return f"{'expired' if self.has_expired else 'expires'} {self.expires_at:%Y-%m-%d %H:%M}"
+
+    def revoke(self):
+        """Close the key for good and return True; return False where it was revoked before."""
+        return bool(ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now()))
+
+    def note_use(self):
+        """Store when the key was used, at most once a minute. Where the database is busy or read-only, not at all."""
+        now = timezone.now()
+        if self.last_used_at is not None and now - self.last_used_at < self.USE_IS_NOTED_EVERY:
+            return
+        with suppress(Error), without_waiting(), transaction.atomic():
+            ApiKey.objects.filter(pk=self.pk).update(last_used_at=now)
+
+
+@contextmanager
+def without_waiting():
+    """Let what waits for a lock fail at once: a reader's request must not stand in the queue of the writers."""
+    if connection.vendor == "sqlite":
+        milliseconds = int(connection.settings_dict["OPTIONS"]["timeout"] * 1000)
+        setting, restore = "PRAGMA busy_timeout = 0", f"PRAGMA busy_timeout = {milliseconds}"
+    else:
+        setting, restore = "SET lock_timeout = '10ms'", "RESET lock_timeout"
+    with connection.cursor() as cursor:
+        cursor.execute(setting)
+        try:
+            yield
+        finally:
+            cursor.execute(restore)

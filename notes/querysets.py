@@ -33,3 +33,8 @@ class RevisionQuerySet(models.QuerySet):
     def erase(self):
         """Erase the content; who wrote, when and what was done stays."""
         return self.update(title=None, body=None, tags=None)
+
+
+class ApiKeyQuerySet(models.QuerySet):
+    def unrevoked(self):
+        return self.filter(revoked_at=None)

@@ -6,13 +6,15 @@ import secrets
 import sys
 from pathlib import Path
 
+from notes import keys
+
 FOLDER = Path(__file__).resolve().parent.parent
 
 
 def write(folder=FOLDER):
     """Return the new API key, or None when there is a .env already."""
     example = (folder / ".env.example").read_text()
-    key = f"notes_{secrets.token_urlsafe(32)}"
+    key = keys.generate()
     text = re.sub("^SECRET_KEY=.*", f"SECRET_KEY={secrets.token_urlsafe(48)}", example, flags=re.M)
     text = re.sub("^API_KEY=.*", f"API_KEY={key}", text, flags=re.M)
     try:

@@ -1,6 +1,7 @@
 """All settings in one file: first the environment variables, each with its reader and default, then plain Django."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -38,10 +39,28 @@ def secret(text):
     return text
 
 
+def rate(text):
+    """Return (requests, seconds) of `600/minute`, or None for `off`."""
+    if text == "off":
+        return None
+    number, _, period = text.partition("/")
+    periods = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+    if not (number.isascii() and number.isdigit()) or int(number) < 1 or period not in periods:
+        raise ValueError("write off, or a number per second, minute, hour or day, such as 600/minute")
+    return int(number), periods[period]
+
+
 def log_level(text):
     if text not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise ValueError("write DEBUG, INFO, WARNING or ERROR")
     return text
+
+
+def cache(url):
+    try:
+        return environ.Env.cache_url_config(url)
+    except ImproperlyConfigured:
+        raise ValueError("write redis://HOST:PORT/NUMBER or locmemcache://") from None
 
 
 # name: (reader, default). `.env.example` explains each one; a test keeps the two equal.
@@ -59,6 +78,11 @@ ENVIRONMENT = {
     "NOTES_TRASH_DAYS": (count, "30"),
     "NOTES_MAX_BODY_CHARS": (count, "100000"),
     "NOTES_MAX_REQUEST_BYTES": (count, "2500000"),
+    "NOTES_RATE_READS": (rate, "3000/minute"),
+    "NOTES_RATE_WRITES": (rate, "600/minute"),
+    "NOTES_RATE_FAILURES": (rate, "20/minute"),
+    "NOTES_PROXIES": (count, "0"),
+    "CACHE_URL": (cache, "locmemcache://"),
     "NOTES_LOG_LEVEL": (log_level, "INFO"),
 }
 
@@ -85,6 +109,8 @@ def database(url):
     except (KeyError, ValueError):
         raise ImproperlyConfigured("DATABASE_URL is not usable: write sqlite:///FILE or postgres://…") from None
     if engine == "django.db.backends.sqlite3":
+        if config["NAME"] == ":memory:" or config.get("OPTIONS"):
+            raise ImproperlyConfigured("DATABASE_URL must name a file, and nothing more: sqlite:///FILE.")
         path = BASE_DIR / config["NAME"]
         return {
             "ENGINE": engine,
@@ -102,6 +128,8 @@ def database(url):
             "TEST": {"NAME": str(path.with_suffix(".test.sqlite3"))},
         }
     if engine == "django.db.backends.postgresql":
+        if not config["NAME"]:
+            raise ImproperlyConfigured("DATABASE_URL must name the database: postgres://user:password@host:5432/name.")
         timeouts = {
             "statement_timeout": "30s",
             "lock_timeout": "20s",
@@ -129,6 +157,12 @@ NOTES_TRASH_DAYS = read("NOTES_TRASH_DAYS")
 NOTES_MAX_BODY_CHARS = read("NOTES_MAX_BODY_CHARS")
 NOTES_MAX_REQUEST_BYTES = read("NOTES_MAX_REQUEST_BYTES")
 
+NOTES_RATE_READS = read("NOTES_RATE_READS")
+NOTES_RATE_WRITES = read("NOTES_RATE_WRITES")
+NOTES_RATE_FAILURES = read("NOTES_RATE_FAILURES")
+NOTES_PROXIES = read("NOTES_PROXIES")
+CACHES = {"default": read("CACHE_URL")}
+
 ALLOWED_HOSTS = read("ALLOWED_HOSTS")
 ROOT_URLCONF = "notesproject.urls"
 WSGI_APPLICATION = "notesproject.wsgi.application"
@@ -146,6 +180,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",
     "notes",
 ]
 
@@ -161,6 +196,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -179,6 +215,17 @@ TEMPLATES = [
 
 DATABASES = {"default": database(read("DATABASE_URL"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# django-axes counts the failed logins of people, in the database: right for any number of processes.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_HTTP_RESPONSE_CODE = 429
+AXES_IPWARE_PROXY_COUNT = NOTES_PROXIES
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -209,7 +256,15 @@ CORS_ALLOW_HEADERS = [
     "x-api-key",
     "x-request-id",
 ]
-CORS_EXPOSE_HEADERS = ["ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID"]
+CORS_EXPOSE_HEADERS = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+]
 CSRF_TRUSTED_ORIGINS = read("CSRF_TRUSTED_ORIGINS")
 
 SECURE_SSL_REDIRECT = NOTES_HTTPS
@@ -245,6 +300,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "notes.api.pagination.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "notes.api.schema.Schema",
     "EXCEPTION_HANDLER": "notes.api.errors.exception_handler",
+    "NUM_PROXIES": NOTES_PROXIES,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -256,6 +312,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"Level": "notes.models.LEVELS", "AccessLevel": "notes.api.permissions.LEVELS"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "PREPROCESSING_HOOKS": ["notes.api.schema.without_trailing_slashes"],

@@ -9,7 +9,7 @@ from tests.keys import OPERATOR_KEY
 @pytest.fixture
 def notebook(db):
     # A transactional test leaves the tables empty behind it, without the row that the migration made.
-    return Notebook.objects.get_or_create(name="default")[0]
+    return Notebook.objects.get_or_create(name="default", defaults={"public": True})[0]
 
 
 @pytest.fixture

@@ -18,6 +18,10 @@ os.environ.update(
     API_KEY=OPERATOR_KEY,
     DEBUG="False",
     ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
+    # test_throttling.py sets rates of its own.
+    NOTES_RATE_READS="off",
+    NOTES_RATE_WRITES="off",
+    NOTES_RATE_FAILURES="off",
 )
 # tests/postgres.py sets it for the second run.
 os.environ.setdefault("DATABASE_URL", "sqlite:///unused.sqlite3")

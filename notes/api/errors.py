@@ -8,7 +8,6 @@ from django import db
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
-from django.views import defaults
 from rest_framework import exceptions, status
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -85,8 +84,9 @@ def exception_handler(error, context):
         # A form that Django's own parser refuses: broken, or of too many fields.
         error = exceptions.ParseError("The form is malformed or has too many fields.")
     if isinstance(error, exceptions.ValidationError):
-        errors = flat_errors(error.get_full_details())[:MAX_ERRORS]
+        errors = flat_errors(error.get_full_details())
         detail, code = summary(errors), "invalid"
+        errors = errors[:MAX_ERRORS]
         status_code = 400
     elif isinstance(error, exceptions.APIException):
         status_code, detail, code = error.status_code, str(error.detail), error.get_codes()
@@ -140,6 +140,12 @@ def summary(errors):
     return " ".join(shown) + (f" (and {more} more)" if more else "")
 
 
+def page(status_code):
+    """Return a page for people. Django's own would read a broken form a second time, and fail over it again."""
+    phrase = HTTPStatus(status_code).phrase
+    return HttpResponse(f'<!doctype html><html lang="en"><title>{phrase}</title><h1>{phrase}</h1>', status=status_code)
+
+
 def is_api(request):
     return request.path.startswith("/api/")
 
@@ -150,13 +156,13 @@ def bad_request(request, exception):
         return problem_response(request, 413, RequestTooLarge.default_detail)
     if is_api(request):
         return problem_response(request, 400, "The request is malformed or its Host header is not allowed.")
-    return defaults.bad_request(request, exception)
+    return page(400)
 
 
 def permission_denied(request, exception):
     if is_api(request):
         return problem_response(request, 403, "You may not do this.")
-    return defaults.permission_denied(request, exception)
+    return page(403)
 
 
 def csrf_failure(request, reason=""):
@@ -169,7 +175,7 @@ def csrf_failure(request, reason=""):
 def page_not_found(request, exception):
     if is_api(request):
         return problem_response(request, 404, "There is nothing at this address. See /api/docs.")
-    return defaults.page_not_found(request, exception)
+    return page(404)
 
 
 def server_error(request):
@@ -177,4 +183,4 @@ def server_error(request):
     status_code, detail = unexpected(sys.exc_info()[1])
     if is_api(request) or status_code == 503:
         return problem_response(request, status_code, detail)
-    return defaults.server_error(request)
+    return page(500)

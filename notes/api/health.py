@@ -1,6 +1,6 @@
 """For load balancers and supervisors: is the process up, is the database usable."""
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import JsonResponse
 
@@ -15,7 +15,7 @@ def ready(request):
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
+    except Error:
         return JsonResponse({"status": "the database does not answer"}, status=503)
     if missing:
         return JsonResponse({"status": "the database is not migrated"}, status=503)

@@ -12,6 +12,7 @@ from notes.api.errors import problem_response
 logger = logging.getLogger("notes.requests")
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,64}")
+UTF_8 = {"utf-8", "utf8"}
 
 
 class RequestLogMiddleware:
@@ -37,7 +38,10 @@ class RequestLogMiddleware:
 
 
 class BodyErrorMiddleware:
-    """Answer in the one error shape what the WSGI wrapper found wrong with a body (see notesproject/framing.py)."""
+    """Answer in the one error shape what the WSGI wrapper found wrong with a body (see notesproject/framing.py).
+
+    Also refuse a form in another charset, which Django would hand to any codec of that name, "base64" included.
+    """
 
     DETAILS = {
         400: "The request's body is shorter than it announced, or its length is not a number. Nothing was stored.",
@@ -52,4 +56,7 @@ class BodyErrorMiddleware:
         status = request.META.get("notes.body_error")
         if status:
             return problem_response(request, status, self.DETAILS[status])
+        charset = request.content_params.get("charset", "utf-8").lower()
+        if request.content_type == "multipart/form-data" and charset not in UTF_8:
+            return problem_response(request, 415, "A form is UTF-8.", code="unsupported_media_type")
         return self.get_response(request)

@@ -11,14 +11,20 @@ from notes.api.errors import RequestTooLarge
 
 MAX_DEPTH = 20
 MAX_DIGITS = 1000
+# Telling a client what is wrong with each of a million values takes half a minute; a batch of notes has 6,000 at most.
+MAX_VALUES = 10_000
 
 
 class StrictJSONParser(JSONParser):
     def parse(self, stream, media_type=None, parser_context=None):
         """Return the parsed body.
 
-        Raises ParseError for what is not UTF-8 or not JSON, RequestTooLarge over NOTES_MAX_REQUEST_BYTES.
+        Raises ParseError for what is not UTF-8 or not JSON, UnsupportedMediaType for what says so itself,
+        RequestTooLarge over NOTES_MAX_REQUEST_BYTES.
         """
+        # DRF matches media types as an Accept header does, by which a body of type */* would be ours to read.
+        if "*" in media_type:
+            raise UnsupportedMediaType(media_type)
         charset = parser_context["request"].content_params.get("charset", "utf-8")
         if charset.lower() not in {"utf-8", "utf8"}:
             raise UnsupportedMediaType(media_type, detail=f"JSON is UTF-8; charset={charset} is not supported.")
@@ -76,7 +82,10 @@ def finite_float(text):
 
 
 def refuse_unstorable(document):
-    """Raise for text that no database column and no UTF-8 answer can hold: NUL and lone surrogates. Also for depth."""
+    """Raise for text that no database column and no UTF-8 answer can hold: NUL and lone surrogates.
+
+    Also for a document that is too deep or of too many values.
+    """
     level = [("", document)]
     for _ in range(MAX_DEPTH):
         following = []
@@ -91,6 +100,8 @@ def refuse_unstorable(document):
                     following.append((f"{path}.{name}".lstrip("."), child))
         if not following:
             return
+        if len(following) > MAX_VALUES:
+            raise ParseError(f"The JSON holds more than {MAX_VALUES} values.")
         level = following
     raise ParseError(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
 

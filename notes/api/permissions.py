@@ -1,14 +1,16 @@
 """Who may do what: an access is a notebook, a level and the name that the log will bear."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
+from notes import models
 from notes.models import Notebook, Writer
 
 # A stranger on a public notebook has the level "public": its live notes, and nothing of its past.
-LEVELS = ["public", "read", "write", "admin"]
+LEVELS = ["public", *models.LEVELS]
 
 
 @dataclass(frozen=True)
@@ -16,18 +18,20 @@ class Access:
     notebook: Notebook
     level: str
     writer: Writer | None = None
+    expires_at: datetime | None = None
 
 
 def access_of(request):
-    """Return the Access of this request, or None for a stranger where strangers may not read. One query."""
-    if request.auth:
-        key = request.auth
-        return Access(Notebook.objects.default(), key.level, Writer(key.id, key.name, request.id))
+    """Return the Access of this request, or None for a stranger where strangers may not read. One query at most."""
+    key = request.auth
+    if key:
+        return Access(key.notebook, key.level, Writer(key.writer_id, key.name, request.id), key.expires_at)
     if request.user.is_staff:
         writer = Writer(f"staff:{request.user.pk}", request.user.get_username(), request.id)
         return Access(Notebook.objects.default(), "write", writer)
     if settings.NOTES_PUBLIC_READS:
-        return Access(Notebook.objects.default(), "public")
+        notebook = Notebook.objects.default()
+        return Access(notebook, "public") if notebook.public else None
     return None
 
 

@@ -65,6 +65,7 @@ ERRORS = {
     415: ("UnsupportedMediaType", "The body is not JSON."),
     422: ("IdempotencyKeyReused", "The Idempotency-Key was sent with another request before."),
     428: ("PreconditionRequired", "The server wants If-Match on this request."),
+    429: ("TooManyRequests", "Too many requests; try again after `Retry-After` seconds."),
     500: ("ServerError", "Something went wrong on the server; its log has it under this request_id."),
     503: ("Unavailable", "The database does not answer just now; try again after `Retry-After` seconds."),
 }
@@ -125,7 +126,7 @@ class Schema(AutoSchema):
     def error_statuses(self):
         statuses = {400, 406, 500, 503}
         if any(issubclass(permission, NotebookPermission) for permission in self.view.permission_classes):
-            statuses |= {401, 403}
+            statuses |= {401, 403, 429}
         if "{" in self.path:
             statuses.add(404)
         if self.method in {"POST", "PUT", "PATCH"}:

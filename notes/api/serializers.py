@@ -1,14 +1,17 @@
 """What a note looks like outside, and what is refused at the door."""
 
 import uuid
+from datetime import UTC
 
 from django.conf import settings
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import html
 
 from notes import tags
-from notes.models import MAX_TITLE_CHARS, Note, Revision
+from notes.models import LEVELS, MAX_TITLE_CHARS, Note, Revision
 
 
 class Text(serializers.CharField):
@@ -228,7 +231,52 @@ class RevisionContentSerializer(RevisionSerializer):
         fields = [*RevisionSerializer.Meta.fields, "title", "body", "tags", "diff"]
 
 
+class Moment(serializers.DateTimeField):
+    """A time with its offset from UTC: a text without one means another moment in each country."""
+
+    def to_internal_value(self, value):
+        if not isinstance(value, str):
+            self.fail("invalid", format=MOMENT_FORMAT)
+        try:
+            moment = parse_datetime(value)
+            if moment is None or moment.tzinfo is None:
+                self.fail("invalid", format=MOMENT_FORMAT)
+            # Near the years 1 and 9999 the offset leads out of what a datetime can hold.
+            return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail("invalid", format=MOMENT_FORMAT)
+
+
+MOMENT_FORMAT = "2027-01-31T00:00:00Z"
+
+
+class KeySerializer(StrictSerializer):
+    id = serializers.UUIDField(read_only=True)
+    name = Text(max_length=100)
+    level = serializers.ChoiceField(LEVELS)
+    created_at = serializers.DateTimeField(read_only=True)
+    created_by = serializers.CharField(read_only=True)
+    expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    last_used_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="To the minute.")
+
+
+class NewKeySerializer(StrictSerializer):
+    name = Text(max_length=100)
+    level = serializers.ChoiceField(LEVELS)
+    expires_at = Moment(default=None, allow_null=True)
+
+    def validate_expires_at(self, expires_at):
+        if expires_at and expires_at <= timezone.now():
+            raise serializers.ValidationError("This time is over; choose one to come.", code="future")
+        return expires_at
+
+
+class NewKeyWithTextSerializer(KeySerializer):
+    key = serializers.CharField(help_text="The key itself. Shown this once.")
+
+
 class MeSerializer(serializers.Serializer):
     name = serializers.CharField(help_text="The key's name, or the member of staff's.", allow_null=True)
-    level = serializers.ChoiceField(["public", "read", "write", "admin"])
+    level = serializers.ChoiceField(["public", *LEVELS])
     notebook = serializers.CharField(help_text="The notebook that this key opens.")
+    expires_at = serializers.DateTimeField(allow_null=True)

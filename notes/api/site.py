@@ -21,6 +21,7 @@ class MeView(NotebookView):
             "name": access.writer and access.writer.name,
             "level": access.level,
             "notebook": access.notebook.name,
+            "expires_at": access.expires_at,
         }
         return Response(MeSerializer(me).data)
 

@@ -1,7 +1,7 @@
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from notes.api import health, history, site, sync, views
+from notes.api import health, history, keys, site, sync, views
 
 
 class Router(SimpleRouter):
@@ -15,6 +15,7 @@ class Router(SimpleRouter):
 router = Router()
 router.register("notes", views.NoteViewSet, basename="note")
 router.register("trash", history.TrashViewSet, basename="trash")
+router.register("keys", keys.KeyViewSet, basename="key")
 
 revisions = r"^notes/(?P<id>[^/]+)/revisions"
 

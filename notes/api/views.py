@@ -25,6 +25,7 @@ from notes.api.preconditions import (
 )
 from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, NOTE_EXAMPLE
 from notes.api.serializers import NewNoteSerializer, NoteSerializer, ReplaceSerializer, TextSerializer
+from notes.api.throttling import AccessThrottle
 from notes.models import Note
 
 
@@ -44,6 +45,7 @@ class NotebookView(APIView):
     """A view of one notebook: the one that the caller's key opens."""
 
     permission_classes = [NotebookPermission]
+    throttle_classes = [AccessThrottle]
     # The query parameters that each action knows; all others are a 400.
     query_params = {}
 
@@ -76,6 +78,8 @@ class NotebookView(APIView):
         # One address shows another notebook to another key, and must be asked again for the present state.
         patch_vary_headers(response, ["X-API-Key"])
         patch_cache_control(response, private=True, no_cache=True)
+        for name, value in getattr(request, "rate_limit", {}).items():
+            response[name] = value
         if response.accepted_renderer.format != "json":
             # An ETag names the JSON; the page for people has none.
             response.headers.pop("ETag", None)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 def create_default_notebook(apps, schema_editor):
-    apps.get_model("notes", "Notebook").objects.create(name="default")
+    apps.get_model("notes", "Notebook").objects.create(name="default", public=True)
 
 
 class Migration(migrations.Migration):
@@ -27,6 +27,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("epoch", models.UUIDField(default=uuid.uuid4, editable=False)),
+                (
+                    "public",
+                    models.BooleanField(
+                        db_default=False,
+                        default=False,
+                        help_text="Strangers may read it. Counts for the default notebook alone, while NOTES_PUBLIC_READS is True.",
+                    ),
+                ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
         ),
@@ -55,6 +63,34 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="notes",
                         to="notes.notebook",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="ApiKey",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "level",
+                    models.CharField(choices=[("read", "read"), ("write", "write"), ("admin", "admin")], max_length=5),
+                ),
+                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("created_by", models.CharField(editable=False, max_length=150)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(editable=False, null=True)),
+                ("last_used_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "notebook",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="keys", to="notes.notebook"
                     ),
                 ),
             ],

@@ -1,0 +1,66 @@
+"""Views of the API keys of one notebook, for its admin keys."""
+
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.mixins import ListModelMixin
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from notes.api.pagination import KeysetPagination
+from notes.api.serializers import KeySerializer, NewKeySerializer, NewKeyWithTextSerializer, parsed_uuid
+from notes.api.views import NotebookView
+from notes.models import ApiKey
+
+EXAMPLE = OpenApiExample(
+    "A key for a phone", {"name": "phone", "level": "write", "expires_at": "2027-01-31T00:00:00Z"}, request_only=True
+)
+
+
+@extend_schema_view(list=extend_schema(summary="List the keys of the notebook, newest first"))
+class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
+    """API keys of this notebook. The text of a key is in the answer to its creation, and nowhere else ever."""
+
+    needs = {"GET": "admin", "POST": "admin", "DELETE": "admin"}
+    queryset = ApiKey.objects.all()
+    serializer_class = KeySerializer
+    lookup_url_kwarg = "id"
+    lookup_value_regex = "[^/]+"
+    page_order = ["-created_at", "-id"]
+    query_params = {"list": KeysetPagination.query_params}
+
+    def get_queryset(self):
+        return self.notebook.keys.unrevoked()
+
+    @extend_schema(
+        summary="Make a key", request=NewKeySerializer, responses={201: NewKeyWithTextSerializer}, examples=[EXAMPLE]
+    )
+    def create(self, request, *args, **kwargs):
+        raise_400_for_idempotency_key(request)
+        serializer = NewKeySerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        raise_400_if_it_outlives(self.access, serializer.validated_data["expires_at"])
+        key, text = ApiKey.make(self.access.writer, notebook=self.notebook, **serializer.validated_data)
+        key.key = text
+        return Response(NewKeyWithTextSerializer(key).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(summary="Revoke a key", responses={204: None})
+    def destroy(self, request, *args, **kwargs):
+        key_id = parsed_uuid(self.kwargs["id"])
+        key = self.get_queryset().filter(pk=key_id).first() if key_id else None
+        if key is None or not key.revoke():
+            raise NotFound("Key not found.")
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def raise_400_for_idempotency_key(request):
+    if "Idempotency-Key" in request.headers:
+        detail = "The answer holds a secret that is shown once and stored nowhere: it cannot be repeated."
+        raise ValidationError({"Idempotency-Key": [detail]})
+
+
+def raise_400_if_it_outlives(access, expires_at):
+    """A key cannot make one that is stronger than itself: one that works when it has expired would be."""
+    if access.expires_at and (expires_at is None or expires_at > access.expires_at):
+        detail = f"Your own key expires at {access.expires_at:%Y-%m-%dT%H:%M:%SZ}; a key it makes cannot outlive it."
+        raise ValidationError({"expires_at": [detail]})
