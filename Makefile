@@ -28,12 +28,19 @@ run: .venv/installed .env
 	@printf '%s\n\n' 'curl -X POST $(URL)/api/v1/notes -H "X-API-Key: $$(sed -n s/^API_KEY=//p .env)" -H "Content-Type: application/json" -d '"'"'{"title": "Hello", "body": "My first note"}'"'"
 	$(BIN)/python manage.py runserver $(HOST):$(PORT)
 
+# One process beside one SQLite file; each of its threads keeps a connection to the database. HTTP/1 alone, as over
+# HTTP/2 a body may come without any length. Without the kill timeout a stalled upload would hold up a stop for ever.
+GRANIAN := $(BIN)/granian --interface wsgi --http 1 --no-ws --workers 1 --respawn-failed-workers \
+	--blocking-threads 8 --blocking-threads-idle-timeout 600 \
+	--http1-header-read-timeout 15000 --workers-kill-timeout 20
+
 # The same service as in production: DEBUG off, a real server, static files collected.
+serve: export DEBUG = False
 serve: .venv/installed .env
 	$(BIN)/python manage.py migrate --verbosity 0
-	DEBUG=False $(BIN)/python manage.py collectstatic --noinput --verbosity 0
-	DEBUG=False $(BIN)/python manage.py check
-	DEBUG=False $(BIN)/granian --interface wsgi --host $(HOST) --port $(PORT) notesproject.wsgi:application
+	$(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	$(BIN)/python manage.py check
+	$(GRANIAN) --host $(HOST) --port $(PORT) notesproject.wsgi:application
 
 # The whole suite, on SQLite and then on a PostgreSQL that it starts itself.
 test: .venv/installed-dev
