@@ -1,6 +1,5 @@
 """The admin: look into notes and their log, and write through the same door as everybody else."""
 
-import difflib
 import re
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -21,22 +20,18 @@ from django.db.models.expressions import RawSQL
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from notes import tags
-from notes.models import CONTENT, MAX_TITLE_CHARS, Note, Notebook, Revision, Writer
+from notes import diffs, tags
+from notes.models import CONTENT, MAX_TITLE_CHARS, ApiKey, Note, Notebook, Revision, Writer
 
 admin.site.site_header = "Notes"
 admin.site.site_title = "Notes administration"
 admin.site.index_title = "Administration"
 
 LOG_PAGE_SIZE = 50
-# A diff is for the eye: the revision's own page has the whole text. The bounds keep 50 of them cheap, since difflib
-# takes quadratic time on hostile text.
-MAX_COMPARED_LINES = 1000
-MAX_SHOWN_LINES = 100
-MAX_SHOWN_LINE_CHARS = 1000
-CONTEXT_LINES = 3
+SET_BY_SERVER = ["created_at", "created_by", "revoked_at", "last_used_at"]
 
 
 class StoredText(forms.CharField):
@@ -393,52 +388,8 @@ class LogPage:
             newest_first = newest_first.filter(number__lt=before)
         # One more than is shown: the state before the last one.
         found = [*newest_first[: LOG_PAGE_SIZE + 1], None]
-        writes = [(now, diff(then, now)) for now, then in pairwise(found)][:LOG_PAGE_SIZE]
+        writes = [(now, diffs.for_people(then, now)) for now, then in pairwise(found)][:LOG_PAGE_SIZE]
         return cls(writes, older_than=writes[-1][0].number if len(found) > LOG_PAGE_SIZE + 1 else None)
-
-
-def diff(before, after):
-    """Return what a write changed as pairs of a kind ("+", "-", " " or "…") and a line; no pairs when nothing.
-
-    `before` is None for the first write. The answer is None when the text of one of them has been erased.
-    """
-    if after.body is None or (before and before.body is None):
-        return None
-    old, new = (lines_of(before) if before else []), lines_of(after)
-    if old == new:
-        return []
-    if [line.removesuffix("\r") for line in old] == [line.removesuffix("\r") for line in new]:
-        return [("…", "Only the kind of line breaks (LF or CRLF).")]
-    # What is equal at both ends is left out first: most edits then compare a few lines, however long the note is.
-    start = common_lines(old, new)
-    end = common_lines(old[start:][::-1], new[start:][::-1])
-    start, end = max(0, start - CONTEXT_LINES), max(0, end - CONTEXT_LINES)
-    old, new = old[start : len(old) - end], new[start : len(new) - end]
-    if len(old) + len(new) > MAX_COMPARED_LINES:
-        lines = [("-", line) for line in old[: MAX_SHOWN_LINES // 2]] + [("+", line) for line in new]
-        lines[:0] = [("…", f"Too much changed to compare: {len(old):,} lines before, {len(new):,} after.")]
-    else:
-        unified = list(difflib.unified_diff(old, new, n=CONTEXT_LINES, lineterm=""))[2:]
-        lines = [("…", "") if line.startswith("@@") else (line[0], line[1:]) for line in unified][1:]
-    shown = [(kind, shortened(line)) for kind, line in lines[:MAX_SHOWN_LINES]]
-    if len(lines) > MAX_SHOWN_LINES:
-        shown.append(("…", f"and {len(lines) - MAX_SHOWN_LINES:,} more lines"))
-    return shown
-
-
-def lines_of(revision):
-    return [f"Title: {revision.title}", f"Tags: {', '.join(revision.tags)}", "", *revision.body.split("\n")]
-
-
-def common_lines(old, new):
-    """Return how many lines are equal from the start on."""
-    pairs = zip(old, new)
-    return next((count for count, (left, right) in enumerate(pairs) if left != right), min(len(old), len(new)))
-
-
-def shortened(line):
-    more = len(line) - MAX_SHOWN_LINE_CHARS
-    return f"{line[:MAX_SHOWN_LINE_CHARS]} … ({more:,} more characters)" if more > 0 else line
 
 
 @admin.register(Revision)
@@ -471,8 +422,8 @@ class RevisionAdmin(admin.ModelAdmin):
 
 @admin.register(Notebook)
 class NotebookAdmin(admin.ModelAdmin):
-    list_display = ["name", "revision", "created_at"]
-    fields = ["name", "revision", "created_at"]
+    list_display = ["name", "public", "revision", "created_at"]
+    fields = ["name", "public", "revision", "created_at"]
     ordering = ["name"]
 
     def get_readonly_fields(self, request, obj=None):
@@ -492,5 +443,62 @@ class NotebookAdmin(admin.ModelAdmin):
             return redirect(request.path)
 
     def save_model(self, request, obj, form, change):
-        # Only the name: writing all columns would set back the counter of a notebook that is written to meanwhile.
-        obj.save(update_fields=["name"] if change else None)
+        # Only what was changed: all columns would set back the counter of a notebook that is written to meanwhile.
+        obj.save(update_fields=form.changed_data if change else None)
+
+
+class ApiKeyForm(forms.ModelForm):
+    def clean_expires_at(self):
+        expires_at = self.cleaned_data["expires_at"]
+        if expires_at and expires_at <= timezone.now():
+            raise ValidationError("This time is over; choose one to come.", code="future")
+        return expires_at
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):
+    form = ApiKeyForm
+    list_display = ["name", "notebook", "level", "state", "last_used_at"]
+    list_filter = ["notebook", "level"]
+    list_select_related = ["notebook"]
+    search_fields = ["name"]
+    ordering = ["-created_at", "-id"]
+    show_facets = admin.ShowFacets.NEVER
+    actions = ["revoke_selected"]
+
+    def get_fields(self, request, obj=None):
+        return ["name", "notebook", "level", "expires_at", *(["state", *SET_BY_SERVER] if obj else [])]
+
+    def get_readonly_fields(self, request, obj=None):
+        # A key is what it was made as. Who needs another one makes another one.
+        return ["notebook", "level", "expires_at", "state", *SET_BY_SERVER] if obj else []
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    def lookup_allowed(self, lookup, value, request):
+        # Django filters by any column that the address names: digits of a digest could be tried out one by one.
+        return not lookup.startswith("digest") and super().lookup_allowed(lookup, value, request)
+
+    def save_model(self, request, obj, form, change):
+        if change:
+            # Only the name: all columns would open a key again that is revoked meanwhile.
+            obj.save(update_fields=["name"])
+        else:
+            made, request.text_of_new_key = ApiKey.make(writer(request), **form.cleaned_data)
+            obj.pk = made.pk
+
+    def response_add(self, request, obj, post_url_continue=None):
+        """Show the text in the answer to the form: on the way through a redirect it would lie in a cookie."""
+        text = format_html("The key “{}”, shown this once: <code>{}</code>", obj.name, request.text_of_new_key)
+        self.message_user(request, text, messages.SUCCESS)
+        context = {**self.admin_site.each_context(request), "title": "Copy the key now", "opts": self.opts}
+        return TemplateResponse(request, "admin/notes/apikey/made.html", context)
+
+    @admin.action(permissions=["change"], description="Revoke selected keys")
+    def revoke_selected(self, request, queryset):
+        revoked = [key for key in queryset if key.revoke()]
+        for key in revoked:
+            self.log_change(request, key, "Revoked.")
+        count = len(revoked)
+        self.message_user(request, f"Revoked {count} {'key' if count == 1 else 'keys'}.", messages.SUCCESS)

@@ -6,15 +6,18 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.core import checks
+from django.db import connection
 from django.urls import URLPattern, get_resolver
+
+from notes import search
 
 # The routes that may be something else than an API view: each shows nothing of any notebook to a stranger.
 OPEN_BY_NATURE = {
     "": "three links",
     "healthz": "the process is up",
     "readyz": "the database answers",
-    "login/login/": "the form",
-    "login/logout/": "ends a session",
+    "login/": "the form",
+    "logout/": "ends a session",
 }
 
 
@@ -95,6 +98,20 @@ def sqlite_path(database):
     if database["ENGINE"] != "django.db.backends.sqlite3":
         return None
     return Path(unquote(urlsplit(str(database["NAME"])).path)).resolve()
+
+
+@checks.register(checks.Tags.database)
+def search_index_is_there(app_configs, databases=None, **kwargs):
+    """Asked only where databases are (`migrate`, `check --database default`), and of a migrated one."""
+    if not databases or "notes_note" not in connection.introspection.table_names() or search.is_there():
+        return []
+    return [
+        checks.Error(
+            "The search index is missing: notes cannot be written, nor searched.",
+            hint="Run manage.py rebuild_search.",
+            id="notes.E003",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)

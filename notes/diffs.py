@@ -4,6 +4,11 @@ import difflib
 
 # difflib takes quadratic time on long texts without common lines.
 MAX_COMPARED_LINES = 2_000
+# A page of the admin holds 50 diffs, for the eye: the revision's own page has the whole text.
+MAX_LINES_FOR_PEOPLE = 1000
+MAX_SHOWN_LINES = 100
+MAX_SHOWN_LINE_CHARS = 1000
+CONTEXT_LINES = 3
 
 
 def unified(old, new, old_name="", new_name=""):
@@ -31,3 +36,41 @@ def common_length(first, second):
             break
         length += 1
     return length
+
+
+def for_people(before, after):
+    """Return what a write changed as pairs of a kind ("+", "-", " " or "…") and a line; no pairs when nothing.
+
+    `before` is None for the first write. The answer is None when the text of one of them has been erased.
+    """
+    if after.body is None or (before and before.body is None):
+        return None
+    old, new = (lines_of(before) if before else []), lines_of(after)
+    if old == new:
+        return []
+    if [line.removesuffix("\r") for line in old] == [line.removesuffix("\r") for line in new]:
+        return [("…", "Only the kind of line breaks (LF or CRLF).")]
+    # What is equal at both ends is left out first: most edits then compare a few lines, however long the note is.
+    start = common_length(old, new)
+    end = common_length(old[start:][::-1], new[start:][::-1])
+    start, end = max(0, start - CONTEXT_LINES), max(0, end - CONTEXT_LINES)
+    old, new = old[start : len(old) - end], new[start : len(new) - end]
+    if len(old) + len(new) > MAX_LINES_FOR_PEOPLE:
+        lines = [("-", line) for line in old[: MAX_SHOWN_LINES // 2]] + [("+", line) for line in new]
+        lines[:0] = [("…", f"Too much changed to compare: {len(old):,} lines before, {len(new):,} after.")]
+    else:
+        unified = list(difflib.unified_diff(old, new, n=CONTEXT_LINES, lineterm=""))[2:]
+        lines = [("…", "") if line.startswith("@@") else (line[0], line[1:]) for line in unified][1:]
+    shown = [(kind, shortened(line)) for kind, line in lines[:MAX_SHOWN_LINES]]
+    if len(lines) > MAX_SHOWN_LINES:
+        shown.append(("…", f"and {len(lines) - MAX_SHOWN_LINES:,} more lines"))
+    return shown
+
+
+def lines_of(revision):
+    return [f"Title: {revision.title}", f"Tags: {', '.join(revision.tags)}", "", *revision.body.split("\n")]
+
+
+def shortened(line):
+    more = len(line) - MAX_SHOWN_LINE_CHARS
+    return f"{line[:MAX_SHOWN_LINE_CHARS]} … ({more:,} more characters)" if more > 0 else line

@@ -6,21 +6,28 @@ next number, stores the note and appends the log row in one transaction.
 
 import uuid
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 
 import uuid_utils.compat
+from django.core.validators import RegexValidator
 from django.db import Error, connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from notes import keys
-from notes.querysets import ApiKeyQuerySet, NotebookQuerySet, NoteQuerySet, RevisionQuerySet
-from notes.tags import normalize
+from notes import keys, search
+from notes.querysets import ApiKeyQuerySet, NotebookQuerySet, NoteQuerySet, RevisionQuerySet, TagQuerySet
+from notes.tags import MAX_TAG_CHARS, MAX_TAG_KEY_CHARS, key, normalize
 
 LEVELS = ["read", "write", "admin"]
 MAX_TITLE_CHARS = 200
 CONTENT = ["title", "body", "tags"]
+
+# Of notebooks and keys. Their names stand in lists, logs and tab-separated lines, which a line break would forge.
+one_line = RegexValidator(
+    r"\A(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+\Z", "Write one line of visible text.", code="one_line"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class NoteHasChanged(Exception):
 
 
 class Notebook(models.Model):
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(max_length=100, unique=True, validators=[one_line])
     revision = models.PositiveBigIntegerField("number of the last write", default=0, db_default=0, editable=False)
     # Names this history. A restored backup gets another one, so that a client cannot take one history for the other.
     epoch = models.UUIDField(default=uuid.uuid4, editable=False)
@@ -78,18 +85,55 @@ class Notebook(models.Model):
             finally:
                 self.is_locked = False
 
-    def create_note(self, by, *, title, body="", tags=(), uuid=None, created_at=None, updated_at=None):
-        """Return the new note. An `uuid` that this notebook knows already is an IntegrityError."""
-        now = timezone.now()
-        note = Note(
-            notebook=self,
-            created_at=created_at or updated_at or now,
-            updated_at=updated_at or created_at or now,
+    def create_note(self, by, **columns):
+        """Return the new note. Columns as in `create_notes`."""
+        return self.create_notes(by, [columns])[0]
+
+    def create_notes(self, by, drafts):
+        """Return the new notes, made of dicts: title; body, tags, uuid, created_at, updated_at if they are to be set.
+
+        An `uuid` that this notebook knows already is an IntegrityError. A constant number of queries.
+        """
+        with self.locked():
+            notes = [Note.drafted(self, self.revision + number, **draft) for number, draft in enumerate(drafts, 1)]
+            Note.objects.give_positions(notes)
+            Note.objects.bulk_create(notes)
+            self._log(Revision.CREATE, by, notes, CONTENT)
+            search.index(notes)
+            Tag.objects.recount(self, added=notes)
+        return notes
+
+    def rename_tag(self, by, old, new):
+        """Give the live notes that bear one tag another in its place, each by an edit; return how many they were."""
+        with self.locked():
+            notes = list(self.notes.live().tagged(self, old))
+            for note in notes:
+                note.edit(by, tags=[new if key(name) == key(old) else name for name in note.tags])
+            # The new name may differ from one that is there by its case alone.
+            self.tags.filter(key=key(new)).update(name=new)
+        return len(notes)
+
+    def _log(self, action, by, notes, changed):
+        """Append a row for each note as it is now, under the numbers that the notes bear, and move the counter."""
+        Revision.objects.bulk_create(
+            Revision(
+                notebook=self,
+                number=note.revision,
+                note=note,
+                action=action,
+                changed=changed,
+                title=note.title,
+                body=note.body,
+                tags=note.tags,
+                updated_at=note.updated_at,
+                writer=by.id,
+                writer_name=by.name,
+                request_id=by.request_id,
+            )
+            for note in notes
         )
-        if uuid is not None:
-            note.uuid = uuid
-        note._write(Revision.CREATE, by, title=title, body=body, tags=normalize(tags))
-        return note
+        self.revision += len(notes)
+        Notebook.objects.filter(pk=self.pk).update(revision=self.revision)
 
 
 class Note(models.Model):
@@ -103,6 +147,8 @@ class Note(models.Model):
     tags = models.JSONField(default=list, blank=True)
     revision = models.PositiveBigIntegerField("number of the write that last changed it", editable=False)
     created_at = models.DateTimeField(editable=False)
+    # created_at as a number that no other note of the notebook has: newest-first lists and the search index go by it.
+    position = models.BigIntegerField(editable=False)
     updated_at = models.DateTimeField(editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
     purged_at = models.DateTimeField(null=True, editable=False)
@@ -113,20 +159,40 @@ class Note(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["notebook", "uuid"], name="note_uuid"),
             models.UniqueConstraint(fields=["notebook", "revision"], name="note_revision"),
+            models.UniqueConstraint(fields=["notebook", "position"], name="note_position"),
         ]
         indexes = [
+            models.Index(fields=["notebook", "-position"], condition=Q(deleted_at=None), name="note_live_created"),
             models.Index(
-                fields=["notebook", "-created_at", "-uuid"], condition=Q(deleted_at=None), name="note_live_newest"
+                fields=["notebook", "updated_at", "position"], condition=Q(deleted_at=None), name="note_live_updated"
             ),
             models.Index(
-                fields=["notebook", "-deleted_at", "-uuid"],
+                fields=["notebook", "title", "position"], condition=Q(deleted_at=None), name="note_live_title"
+            ),
+            models.Index(
+                fields=["notebook", "deleted_at", "position"],
                 condition=Q(deleted_at__isnull=False, purged_at=None),
-                name="note_trashed_newest",
+                name="note_trashed",
             ),
         ]
 
     def __str__(self):
         return self.title
+
+    @classmethod
+    def drafted(cls, notebook, revision, *, title, body="", tags=(), uuid=None, created_at=None, updated_at=None):
+        """Return a note that is not stored yet."""
+        now = timezone.now()
+        return cls(
+            notebook=notebook,
+            revision=revision,
+            title=title,
+            body=body,
+            tags=normalize(tags),
+            created_at=created_at or updated_at or now,
+            updated_at=updated_at or created_at or now,
+            uuid=uuid or uuid_utils.compat.uuid7(),
+        )
 
     def edit(self, by, **changes):
         """Change the columns given and return True; return False, and take no number, where they are so already."""
@@ -158,6 +224,7 @@ class Note(models.Model):
                 Revision.PURGE, by, title="", body="", tags=[], deleted_at=self.deleted_at or now, purged_at=now
             )
             self.revisions.all().erase()
+            search.erase_soon()
 
     def prune(self, *, before, keep):
         """Erase the content of revisions written before that time, but of the newest `keep`; return of how many."""
@@ -167,38 +234,24 @@ class Note(models.Model):
             return old.erase()
 
     def _write(self, action, by, **columns):
-        """The one door: take the next number, store the columns, append to the log.
+        """The one door for a note that is there: store the columns under the next number, log, index.
 
         Raises NoteHasChanged when this object is not the note's present, and then nothing is stored.
         """
-        with self.notebook.locked():
+        notebook = self.notebook
+        with notebook.locked():
+            before = copy(self)
             # Nobody else counts while the lock is held: the order of commits is the order of numbers.
-            number = self.notebook.revision + 1
-            read_at_revision, columns["revision"] = self.revision, number
+            columns["revision"] = notebook.revision + 1
             # Compare and set: an UPDATE of the row as it was read, of these columns only. save() would write all
             # columns, and would insert the row again if it were gone.
-            if self.pk and not Note.objects.filter(pk=self.pk, revision=read_at_revision).update(**columns):
+            if not Note.objects.filter(pk=self.pk, revision=self.revision).update(**columns):
                 raise NoteHasChanged
             for name, value in columns.items():
                 setattr(self, name, value)
-            if not self.pk:
-                self.save(force_insert=True)
-            Revision.objects.create(
-                notebook=self.notebook,
-                number=number,
-                note=self,
-                action=action,
-                changed=[name for name in CONTENT if name in columns],
-                title=self.title,
-                body=self.body,
-                tags=self.tags,
-                updated_at=self.updated_at,
-                writer=by.id,
-                writer_name=by.name,
-                request_id=by.request_id,
-            )
-            Notebook.objects.filter(pk=self.notebook_id).update(revision=number)
-            self.notebook.revision = number
+            notebook._log(action, by, [self], [name for name in CONTENT if name in columns])
+            search.reindex(before, self)
+            Tag.objects.recount(notebook, removed=[before], added=[self])
 
 
 class Revision(models.Model):
@@ -245,6 +298,23 @@ class Revision(models.Model):
         )
 
 
+class Tag(models.Model):
+    """How many live notes of a notebook bear a tag. The door keeps count; tags differ by more than their case."""
+
+    notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="tags")
+    key = models.CharField(max_length=MAX_TAG_KEY_CHARS)
+    name = models.CharField(max_length=MAX_TAG_CHARS)
+    notes = models.PositiveBigIntegerField()
+
+    objects = TagQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["notebook", "key"], name="tag_key")]
+
+    def __str__(self):
+        return self.name
+
+
 class Receipt(models.Model):
     """What a request with an Idempotency-Key did, stored in the transaction that did it.
 
@@ -275,7 +345,7 @@ class ApiKey(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid_utils.compat.uuid7, editable=False)
     notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="keys")
-    name = models.CharField(max_length=100)
+    name = models.CharField(max_length=100, validators=[one_line])
     level = models.CharField(max_length=5, choices=[(level, level) for level in LEVELS])
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -317,11 +387,13 @@ class ApiKey(models.Model):
 
     def note_use(self):
         """Store when the key was used, at most once a minute. Where the database is busy or read-only, not at all."""
-        now = timezone.now()
-        if self.last_used_at is not None and now - self.last_used_at < self.USE_IS_NOTED_EVERY:
+        now, noted = timezone.now(), self.last_used_at
+        # A time to come was noted before the clock was set back.
+        if noted is not None and abs(now - noted) < self.USE_IS_NOTED_EVERY:
             return
         with suppress(Error), without_waiting(), transaction.atomic():
-            ApiKey.objects.filter(pk=self.pk).update(last_used_at=now)
+            # Of requests at the same time one is enough: the others find another time there.
+            ApiKey.objects.filter(pk=self.pk, last_used_at=noted).update(last_used_at=now)
 
 
 @contextmanager

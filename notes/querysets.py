@@ -1,6 +1,19 @@
 """Every question about many rows, by name."""
 
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
 from django.db import models
+from django.db.models import F
+from django.db.models.expressions import RawSQL
+
+from notes import search, tags
+from notes.words import Query, Term
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+POSITIONS_PER_MICROSECOND = 16
+LAST_CHARACTER = "\U0010ffff"
 
 
 class NotebookQuerySet(models.QuerySet):
@@ -11,15 +24,57 @@ class NotebookQuerySet(models.QuerySet):
         return self.get(name=self.DEFAULT)
 
 
+def first_position(created_at):
+    return (created_at - EPOCH) // timedelta(microseconds=1) * POSITIONS_PER_MICROSECOND
+
+
 class NoteQuerySet(models.QuerySet):
     def live(self):
         return self.filter(deleted_at=None)
+
+    def found_by(self, notebook, query):
+        """Return the notes that a search finds; its cost grows with their number."""
+        return self.filter(position__in=RawSQL(*search.matching(notebook, query)))
+
+    def tagged(self, notebook, name):
+        return self.found_by(notebook, Query((Term(tag=name),)))
+
+    def created_between(self, after, before):
+        """Return the notes created after and before these times, each of which may be None."""
+        notes = self
+        # The bounds of the position say nothing new but to the database, which walks along it.
+        if after:
+            notes = notes.filter(created_at__gt=after, position__gte=first_position(after))
+        if before:
+            # Notes of one moment spread over a neighbourhood, of a second at most.
+            end = first_position(before) + 1_000_000 * POSITIONS_PER_MICROSECOND
+            notes = notes.filter(created_at__lt=before, position__lt=end)
+        return notes
 
     def trashed(self):
         return self.filter(deleted_at__isnull=False, purged_at=None)
 
     def unpurged(self):
         return self.filter(purged_at=None)
+
+    def give_positions(self, notes):
+        """Set `position` of notes that are not stored yet: created_at in sixteenths of a microsecond.
+
+        Notes of the same moment (a folder imported with dates alone) spread over a wider and wider neighbourhood.
+        """
+        pending, taken, width = list(notes), set(), POSITIONS_PER_MICROSECOND
+        while pending:
+            for note in pending:
+                note.position = first_position(note.created_at) + random.randrange(width)
+            # On SQLite, where positions are the rows of the search index, no other notebook is being written to now.
+            stored = self.filter(position__in=[note.position for note in pending])
+            taken.update(stored.values_list("position", flat=True))
+            again = []
+            for note in pending:
+                if note.position in taken:
+                    again.append(note)
+                taken.add(note.position)
+            pending, width = again, width * POSITIONS_PER_MICROSECOND
 
     def changed_after(self, number):
         """Return each note whose last write came after this one, in order of those writes; deleted ones too."""
@@ -38,3 +93,28 @@ class RevisionQuerySet(models.QuerySet):
 class ApiKeyQuerySet(models.QuerySet):
     def unrevoked(self):
         return self.filter(revoked_at=None)
+
+
+class TagQuerySet(models.QuerySet):
+    def beginning_with(self, prefix):
+        # Bounds and not LIKE, which is blind to case on one database and slow on the other.
+        return self.filter(key__gte=prefix, key__lt=prefix + LAST_CHARACTER) if prefix else self
+
+    def recount(self, notebook, *, removed=(), added=()):
+        """Count the tags of notes as they were and as they are; only the live ones count. Under the notebook's lock."""
+        names, change = {}, Counter()
+        for notes, one in ((removed, -1), (added, 1)):
+            for note in notes:
+                if note.deleted_at is None:
+                    for name in note.tags:
+                        names.setdefault(tags.key(name), name)
+                        change[tags.key(name)] += one
+        change = {key: count for key, count in change.items() if count}
+        known = self.filter(notebook=notebook, key__in=change)
+        missing = change.keys() - set(known.values_list("key", flat=True)) if change else ()
+        for key, count in change.items():
+            if key not in missing:
+                known.filter(key=key).update(notes=F("notes") + count)
+        self.bulk_create(self.model(notebook=notebook, key=key, name=names[key], notes=change[key]) for key in missing)
+        if any(count < 0 for count in change.values()):
+            known.filter(notes=0).delete()

@@ -4,6 +4,8 @@ import unicodedata
 
 MAX_TAGS = 50
 MAX_TAG_CHARS = 50
+# Folding case makes three characters of some (ΐ), never more.
+MAX_TAG_KEY_CHARS = 3 * MAX_TAG_CHARS
 
 
 def normalize(names):
@@ -11,8 +13,13 @@ def normalize(names):
     unique = {}
     for name in names:
         name = unicodedata.normalize("NFC", name.strip())
-        unique.setdefault(name.casefold(), name)
+        unique.setdefault(key(name), name)
     return list(unique.values())
+
+
+def key(name):
+    """Return what two spellings of the same tag have in common."""
+    return unicodedata.normalize("NFC", name.strip()).casefold()
 
 
 def split(text):

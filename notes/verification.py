@@ -1,8 +1,12 @@
-"""Do the log, the notes, the trash and the counter of a notebook agree? For operators, and for the proofs in tests/."""
+"""Do log, notes, trash, counter, tags and search index of a notebook agree? For operators, and for the tests."""
+
+from collections import Counter
 
 from django.db.models import Count, F, Max, Min, Q
 
+from notes import search
 from notes.models import CONTENT, Revision
+from notes.tags import key
 
 ACTIONS_THAT_LEAVE_IT_DELETED = {Revision.TRASH, Revision.PURGE}
 
@@ -19,6 +23,8 @@ def problems(notebook):
             yield from note_problems(revision.note, revision)
         for revision in notebook.revisions.kept().exclude(note__purged_at=None):
             yield f"Revision {revision.number} still has the content of note {revision.note.uuid}, which was purged."
+        yield from index_problems(notebook)
+        yield from tag_problems(notebook)
 
 
 def counter_problems(notebook):
@@ -44,3 +50,20 @@ def note_problems(note, last_write):
     if bool(note.deleted_at) != (last_write.action in ACTIONS_THAT_LEAVE_IT_DELETED):
         where = "in" if note.deleted_at else "not in"
         yield f"Note {note.uuid} is {where} the trash; its last write was: {last_write.action}."
+
+
+def index_problems(notebook):
+    live = set(notebook.notes.live().values_list("position", flat=True))
+    indexed = search.positions(notebook)
+    if live - indexed:
+        yield f"{len(live - indexed)} live notes are missing in the search index; rebuild_search puts them there."
+    if indexed - live:
+        yield f"The search index has {len(indexed - live)} notes that are not live; rebuild_search takes them out."
+
+
+def tag_problems(notebook):
+    counted = Counter(key(name) for tags in notebook.notes.live().values_list("tags", flat=True) for name in tags)
+    stored = Counter(dict(notebook.tags.values_list("key", "notes")))
+    for name in sorted(counted.keys() | stored.keys()):
+        if counted[name] != stored[name]:
+            yield f"The tag {name!r} is on {counted[name]} live notes, but counted as {stored[name]}."

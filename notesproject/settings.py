@@ -34,6 +34,8 @@ def words(text):
 
 
 def secret(text):
+    if not text.isascii():
+        raise ValueError("it must be of ASCII characters: headers have no others that all servers agree on")
     if len(text) < 16:
         raise ValueError("it needs at least 16 characters; `make run` writes a good one")
     return text
@@ -57,10 +59,20 @@ def log_level(text):
 
 
 def cache(url):
+    """Return Django's settings for the cache that the rates are counted in."""
+    scheme = url.partition("://")[0]
     try:
-        return environ.Env.cache_url_config(url)
+        config = environ.Env.cache_url_config(url)
     except ImproperlyConfigured:
-        raise ValueError("write redis://HOST:PORT/NUMBER or locmemcache://") from None
+        scheme = None
+    if scheme == "locmemcache":
+        # Django's default keeps 300 entries: 300 addresses would push the count of another one out.
+        return {**config, "OPTIONS": {"MAX_ENTRIES": 10_000}}
+    if scheme in {"redis", "rediss"}:
+        # A cache that does not answer must not hold up the requests that it counts.
+        timeouts = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5}
+        return {**config, "OPTIONS": {**timeouts, **config.get("OPTIONS", {})}}
+    raise ValueError("write redis://HOST:PORT/NUMBER or locmemcache://")
 
 
 # name: (reader, default). `.env.example` explains each one; a test keeps the two equal.
@@ -103,11 +115,13 @@ def read(name):
 
 def database(url):
     """Return Django's settings for one database. Relative SQLite paths start at the project's folder."""
+    if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
+        raise ImproperlyConfigured("DATABASE_URL must be sqlite:///FILE or postgres://user:password@host:5432/name.")
     try:
         config = environ.Env.db_url_config(url)
         engine = config["ENGINE"]
-    except (KeyError, ValueError):
-        raise ImproperlyConfigured("DATABASE_URL is not usable: write sqlite:///FILE or postgres://…") from None
+    except ValueError:
+        raise ImproperlyConfigured("DATABASE_URL is not usable: the part after the host must be a port.") from None
     if engine == "django.db.backends.sqlite3":
         if config["NAME"] == ":memory:" or config.get("OPTIONS"):
             raise ImproperlyConfigured("DATABASE_URL must name a file, and nothing more: sqlite:///FILE.")
@@ -123,22 +137,21 @@ def database(url):
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 # FULL: a write that was acknowledged survives a power cut.
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+                # secure_delete: what was purged is overwritten in the file too.
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;",
             },
             "TEST": {"NAME": str(path.with_suffix(".test.sqlite3"))},
         }
-    if engine == "django.db.backends.postgresql":
-        if not config["NAME"]:
-            raise ImproperlyConfigured("DATABASE_URL must name the database: postgres://user:password@host:5432/name.")
-        timeouts = {
-            "statement_timeout": "30s",
-            "lock_timeout": "20s",
-            "idle_in_transaction_session_timeout": "60s",
-        }
-        options = config.setdefault("OPTIONS", {})
-        options["options"] = " ".join(f"-c {name}={value}" for name, value in timeouts.items())
-        return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    raise ImproperlyConfigured("DATABASE_URL must name a SQLite file or a PostgreSQL database.")
+    if not config["NAME"]:
+        raise ImproperlyConfigured("DATABASE_URL must name the database: postgres://user:password@host:5432/name.")
+    timeouts = {
+        "statement_timeout": "30s",
+        "lock_timeout": "20s",
+        "idle_in_transaction_session_timeout": "60s",
+    }
+    options = config.setdefault("OPTIONS", {})
+    options["options"] = " ".join(f"-c {name}={value}" for name, value in timeouts.items())
+    return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 
 
 SECRET_KEY = read("SECRET_KEY")
@@ -177,11 +190,12 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "corsheaders",
+    # Before REST framework, some of whose templates are replaced.
+    "notes",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "axes",
-    "notes",
 ]
 
 MIDDLEWARE = [
@@ -222,8 +236,11 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+# Whoever tries while locked out neither prolongs it nor adds to the table.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_HTTP_RESPONSE_CODE = 429
-AXES_IPWARE_PROXY_COUNT = NOTES_PROXIES
+AXES_CLIENT_IP_CALLABLE = "notes.api.throttling.address_of"
+AXES_USERNAME_CALLABLE = "notes.api.throttling.login_name_of"
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
@@ -279,6 +296,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W005",
     "security.W021",
 ]
+LOGIN_REDIRECT_URL = "/api/v1/notes"
 CSRF_FAILURE_VIEW = "notes.api.errors.csrf_failure"
 
 REST_FRAMEWORK = {

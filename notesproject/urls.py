@@ -10,6 +10,6 @@ handler500 = "notes.api.errors.server_error"
 urlpatterns = [
     path("", TemplateView.as_view(template_name="notes/index.html"), name="index"),
     path("admin/", admin.site.urls),
-    path("login/", include("rest_framework.urls")),
+    path("", include("rest_framework.urls")),
     path("", include("notes.api.urls")),
 ]

@@ -2,14 +2,18 @@ import pytest
 from django.contrib.auth import get_user_model
 from rest_framework.test import APIClient
 
-from notes.models import Notebook, Writer
+from notes import search
+from notes.models import ApiKey, Notebook, Writer
 from tests.keys import OPERATOR_KEY
 
 
 @pytest.fixture
 def notebook(db):
     # A transactional test leaves the tables empty behind it, without the row that the migration made.
-    return Notebook.objects.get_or_create(name="default", defaults={"public": True})[0]
+    notebook, was_flushed = Notebook.objects.get_or_create(name="default", defaults={"public": True})
+    if was_flushed:
+        search.clear()
+    return notebook
 
 
 @pytest.fixture
@@ -48,3 +52,9 @@ def client_with_key(key):
     client = APIClient()
     client.credentials(HTTP_X_API_KEY=key)
     return client
+
+
+def make_key(notebook, level="write", **columns):
+    """Return (ApiKey, its text)."""
+    maker = Writer(id="test", name="a test")
+    return ApiKey.make(maker, **{"notebook": notebook, "level": level, "name": f"{level} key", **columns})

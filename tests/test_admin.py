@@ -2,6 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Barrier
 from types import SimpleNamespace
 
@@ -10,17 +11,23 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.contrib.sessions.models import Session
 from django.db import IntegrityError, connections
+from django.forms.models import BaseModelForm
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from notes.admin import LOG_PAGE_SIZE, diff
-from notes.models import Note, Notebook, Revision
+from notes.admin import LOG_PAGE_SIZE
+from notes.diffs import for_people
+from notes.models import ApiKey, Note, Notebook, Revision
+from tests.conftest import client_with_key, make_key
 
 LIST = "/admin/notes/note/"
 ADD = "/admin/notes/note/add/"
 REVISIONS = "/admin/notes/revision/"
 NOTEBOOKS = "/admin/notes/notebook/"
+KEYS = "/admin/notes/apikey/"
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -534,7 +541,7 @@ def test_a_diff_shows_a_few_lines_around_each_change():
     lines = [f"line {number}" for number in range(40)]
     edited = ["changed" if number in {10, 30} else line for number, line in enumerate(lines)]
 
-    shown = diff(state("\n".join(lines)), state("\n".join(edited)))
+    shown = for_people(state("\n".join(lines)), state("\n".join(edited)))
 
     assert [line for kind, line in shown if kind in "+-"] == ["line 10", "changed", "line 30", "changed"]
     assert len([line for kind, line in shown if kind == " "]) == 12
@@ -542,14 +549,14 @@ def test_a_diff_shows_a_few_lines_around_each_change():
 
 
 def test_a_diff_says_that_only_the_line_breaks_have_changed():
-    assert diff(state("One\nTwo"), state("One\r\nTwo")) == [("…", "Only the kind of line breaks (LF or CRLF).")]
+    assert for_people(state("One\nTwo"), state("One\r\nTwo")) == [("…", "Only the kind of line breaks (LF or CRLF).")]
 
 
 def test_a_diff_of_two_huge_texts_is_short_and_quick():
     one = "\n".join(str(number * 7919 % 50_000) for number in range(50_000))
     two = "\n".join(str(number * 104_729 % 50_000) for number in range(50_000))
 
-    shown = diff(state(one), state(two))
+    shown = for_people(state(one), state(two))
 
     assert "50,002 lines before, 50,002 after" in shown[0][1]
     assert len(shown) == 101
@@ -557,7 +564,7 @@ def test_a_diff_of_two_huge_texts_is_short_and_quick():
 
 
 def test_a_diff_cuts_endless_lines():
-    assert max(len(line) for _, line in diff(state("a" * 100_000), state("b" * 100_000))) < 1100
+    assert max(len(line) for _, line in for_people(state("a" * 100_000), state("b" * 100_000))) < 1100
 
 
 # Text stays text
@@ -684,11 +691,179 @@ def test_a_name_that_is_taken_at_the_last_moment_is_a_message(browser, monkeypat
     assert b"Nothing was saved." in response.content
 
 
+def test_a_notebook_can_be_opened_to_the_public_and_closed(browser, notebook, client):
+    address = f"{NOTEBOOKS}{notebook.pk}/change/"
+
+    browser.post(address, {})
+    closed = client.get("/api/v1/notes").status_code
+    browser.post(address, {"public": "on"})
+    opened = client.get("/api/v1/notes").status_code
+
+    assert (closed, opened) == (401, 200)
+
+
+# API keys
+
+
+def typed(for_notebook, **fields):
+    """Return what a browser sends for the form of a new key."""
+    return {
+        "name": "phone",
+        "notebook": for_notebook.pk,
+        "level": "write",
+        "expires_at_0": "",
+        "expires_at_1": "",
+        **fields,
+    }
+
+
+def key_page(key, view="change"):
+    return reverse(f"admin:notes_apikey_{view}", args=[key.pk])
+
+
+def text_on(response):
+    [text] = set(re.findall(r"notes_[0-9A-Za-z]{38}", response.content.decode()))
+    return text
+
+
+def test_a_key_made_here_is_shown_once_and_opens_its_notebook(browser, user):
+    work = Notebook.objects.create(name="work")
+
+    response = browser.post(f"{KEYS}add/", typed(work, expires_at_0="2999-01-31", expires_at_1="12:00"))
+
+    text = text_on(response)
+    key = ApiKey.objects.get()
+    assert (key.name, key.notebook, key.level, key.created_by) == ("phone", work, "write", "ada")
+    assert client_with_key(text).get("/api/v1/me").json()["notebook"] == "work"
+    assert "no-store" in response["Cache-Control"]
+    for address in [KEYS, key_page(key), key_page(key, "history"), "/admin/"]:
+        assert text not in browser.get(address).content.decode()
+
+
+def test_a_new_key_lies_in_no_cookie_session_or_log_of_the_admin(browser, notebook):
+    response = browser.post(f"{KEYS}add/", typed(notebook))
+
+    text = text_on(response)
+    assert text not in str(browser.cookies) + str(response.headers)
+    assert text not in str([dict(session.get_decoded()) for session in Session.objects.all()])
+    entry = LogEntry.objects.get()
+    assert entry.object_repr == "phone"
+    assert text not in str(LogEntry.objects.values())
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "two\nlines"}, "name"),
+        ({"notebook": 999}, "notebook"),
+        ({"level": "owner"}, "level"),
+        ({"expires_at_0": "2001-01-31", "expires_at_1": "12:00"}, "expires_at"),
+        ({"expires_at_0": "soon"}, "expires_at"),
+    ],
+)
+def test_a_key_that_cannot_be_made_is_a_form_error(browser, notebook, fields, refused):
+    assert list(errors_of(browser.post(f"{KEYS}add/", typed(notebook, **fields)))) == [refused]
+    assert not ApiKey.objects.exists()
+
+
+def test_of_a_key_only_the_name_can_be_changed(browser, notebook):
+    key, _ = make_key(notebook, "read")
+    other = Notebook.objects.create(name="other")
+    sent = typed(other, name="tablet", level="admin", digest="0" * 64, expires_at_0="2999-01-31", expires_at_1="12:00")
+
+    browser.post(key_page(key), sent)
+
+    [row] = ApiKey.objects.filter(pk=key.pk).values()
+    assert row["name"] == "tablet"
+    assert (row["notebook_id"], row["level"], row["expires_at"]) == (notebook.pk, "read", None)
+    assert row["digest"] == key.digest
+
+
+def test_to_rename_a_key_does_not_open_it_again_when_it_is_revoked_meanwhile(browser, notebook, monkeypatch):
+    key, _ = make_key(notebook)
+    form_save = BaseModelForm.save
+
+    def save_while_others_revoke(form, commit=True):
+        key.revoke()
+        return form_save(form, commit)
+
+    monkeypatch.setattr(BaseModelForm, "save", save_while_others_revoke)
+    browser.post(key_page(key), {"name": "tablet"})
+
+    key.refresh_from_db()
+    assert key.name == "tablet"
+    assert key.revoked_at is not None
+
+
+def test_selected_keys_are_revoked_at_once_and_the_admin_log_says_by_whom(browser, user, notebook):
+    keys = [make_key(notebook) for _ in range(2)]
+    gone, _ = make_key(notebook, revoked_at=timezone.now())
+    kept, _ = make_key(notebook)
+    chosen = {"action": "revoke_selected", "_selected_action": [gone.pk, *(key.pk for key, _ in keys)]}
+
+    response = browser.post(KEYS, chosen, follow=True)
+
+    assert b"Revoked 2 keys." in response.content
+    assert all(client_with_key(text).get("/api/v1/me").status_code == 401 for _, text in keys)
+    assert ApiKey.objects.get(revoked_at=None) == kept
+    entries = LogEntry.objects.values_list("object_id", "user", "change_message")
+    assert set(entries) == {(str(key.pk), user.pk, "Revoked.") for key, _ in keys}
+
+
+def test_a_key_cannot_be_deleted(browser, notebook):
+    key, _ = make_key(notebook)
+
+    assert browser.post(key_page(key, "delete"), {"post": "yes"}).status_code == 403
+    browser.post(KEYS, {"action": "delete_selected", "_selected_action": [key.pk], "post": "yes"})
+    assert ApiKey.objects.exists()
+
+
+def test_the_list_of_keys_shows_state_and_use_in_the_same_few_queries(browser, notebook, django_assert_num_queries):
+    make_key(notebook, name="old", expires_at=datetime(2001, 1, 31, tzinfo=UTC))
+    # Session, user, two counts, keys, and the notebooks to filter by.
+    with django_assert_num_queries(6):
+        browser.get(KEYS)
+    for number in range(20):
+        make_key(Notebook.objects.create(name=f"notebook {number}"), revoked_at=datetime(2002, 1, 31, tzinfo=UTC))
+
+    with django_assert_num_queries(6):
+        text = browser.get(KEYS).content.decode()
+
+    assert "expired 2001-01-31 00:00" in text
+    assert "revoked 2002-01-31" in text
+
+
+@pytest.mark.parametrize("lookup", ["digest", "digest__startswith", "digest__gt"])
+def test_the_address_of_the_list_does_not_try_out_digests(browser, notebook, lookup):
+    key, _ = make_key(notebook)
+
+    assert browser.get(f"{KEYS}?{lookup}={key.digest[:4]}").status_code == 400
+    assert browser.get(f"{NOTEBOOKS}?keys__{lookup}={key.digest[:4]}").status_code == 400
+
+
+def test_who_may_only_view_keys_makes_and_revokes_none(notebook, db):
+    reader = get_user_model().objects.create_user("eve", is_staff=True)
+    reader.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    client = Client()
+    client.force_login(reader)
+    key, _ = make_key(notebook)
+
+    assert client.get(key_page(key)).status_code == 200
+    assert client.post(f"{KEYS}add/", typed(notebook)).status_code == 403
+    assert client.post(key_page(key), {"name": "mine"}).status_code == 403
+    client.post(KEYS, {"action": "revoke_selected", "_selected_action": [key.pk]})
+    key.refresh_from_db()
+    assert (key.name, key.revoked_at) == ("write key", None)
+    assert ApiKey.objects.count() == 1
+
+
 # Who may
 
 
 def test_strangers_are_sent_to_the_login(client, note):
-    for address in [LIST, ADD, page(note), page(note, "history"), page(note, "delete"), REVISIONS, NOTEBOOKS]:
+    for address in [LIST, ADD, page(note), page(note, "history"), page(note, "delete"), REVISIONS, NOTEBOOKS, KEYS]:
         assert client.get(address)["Location"].startswith("/admin/login/")
 
 
@@ -712,7 +887,7 @@ def test_who_may_only_view_can_neither_edit_nor_delete(note, db):
 def test_of_the_tables_of_the_service_only_these_are_shown():
     shown = {model.__name__ for model in admin.site._registry if model._meta.app_label == "notes"}
 
-    assert shown == {"Note", "Notebook", "Revision"}
+    assert shown == {"ApiKey", "Note", "Notebook", "Revision"}
 
 
 def test_the_site_is_called_notes(browser):

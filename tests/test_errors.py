@@ -135,7 +135,7 @@ def test_elsewhere_a_404_shows_nothing(db, path):
         ("TRACE", f"{NOTES}/{{id}}", {"GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}),
         ("POST", "/api/v1/me", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/api/schema", {"GET", "HEAD", "OPTIONS"}),
-        ("POST", "/api/docs", {"GET", "HEAD", "OPTIONS"}),
+        ("POST", "/api/docs", {"GET", "HEAD"}),
     ],
 )
 def test_a_wrong_method_is_a_405_that_names_the_right_ones(operator, note, method, path, allowed):
@@ -155,8 +155,23 @@ def test_an_answer_that_is_not_to_be_had_in_a_type_is_a_406(operator, note, path
 
 @pytest.mark.parametrize(
     "accept",
-    ["", "/", ";", ",", "*", "*/*;q=0", "a/b;q=x", "application/json;q=é", "application/json; indent=99999999"]
-    + ["application/json;indent=-1", "application/json;version=1", "x" * 10_000, "*/*," * 5000, "\x00", "\ufffd"],
+    [
+        "",
+        "/",
+        ";",
+        ",",
+        "*",
+        "*/*;q=0",
+        "a/b;q=x",
+        "application/json;q=é",
+        "application/json; indent=99999999",
+        "application/json;indent=-1",
+        "application/json;version=1",
+        "x" * 10000,
+        "*/*," * 5000,
+        "\x00",
+        "�",
+    ],
 )
 def test_no_accept_header_makes_a_server_error(operator, note, accept):
     response = operator.get(NOTES, headers={"Accept": accept})
@@ -239,7 +254,7 @@ def test_a_broken_form_is_a_4xx_whoever_sends_it(browser, operator, notebook, co
     stranger = Client(enforce_csrf_checks=True, raise_request_exception=False)
     stranger.cookies["csrftoken"] = "a" * 32
 
-    for client, path in ((browser, NOTES), (operator, NOTES), (stranger, "/admin/login/"), (stranger, "/login/login/")):
+    for client, path in ((browser, NOTES), (operator, NOTES), (stranger, "/admin/login/"), (stranger, "/login/")):
         response = client.generic("POST", path, body, content_type=content_type)
 
         assert 400 <= response.status_code < 500, (path, response.status_code)

@@ -1,9 +1,11 @@
 """Safe to regret: delete, restore, purge."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 
 from notes.models import Note, Revision
@@ -108,6 +110,7 @@ def test_a_stranger_sees_neither_trash_nor_history_of_a_public_notebook(stranger
     assert stranger.get(f"{NOTES}/{note.uuid}/revisions/1").status_code == 401
 
 
+@pytest.mark.django_db(transaction=True)
 def test_empty_trash_erases_only_what_is_old_enough(operator, notebook, by, capsys):
     with notebook.locked():
         old, young, live = (notebook.create_note(by, title=title) for title in ("old", "young", "live"))
@@ -123,3 +126,28 @@ def test_empty_trash_erases_only_what_is_old_enough(operator, notebook, by, caps
     assert Revision.objects.get(action="purge").writer == "command:empty_trash"
     notebook.refresh_from_db()
     assert list(problems(notebook)) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_purged_is_nowhere_in_the_database_file(operator, notebook, by):
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL's files are read by the server alone; the tables are checked above")
+    with notebook.locked():
+        secret, *_ = notebook.create_notes(
+            by,
+            [{"title": "xyzzytitle", "body": "The word is plughbody.", "tags": ["frobtag"]}]
+            + [{"title": "other"}] * 50,
+        )
+    file = Path(str(connection.settings_dict["NAME"]))
+    assert b"plughbody" in whole(file)
+
+    operator.delete(f"{NOTES}/{secret.uuid}")
+    operator.delete(f"{TRASH}/{secret.uuid}")
+
+    for text in (b"xyzzytitle", b"plughbody", b"frobtag"):
+        assert text not in whole(file)
+
+
+def whole(file):
+    """Return the bytes of the database and of its write-ahead log."""
+    return b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))

@@ -34,16 +34,17 @@ class KeyAuthentication(BaseAuthentication):
         if text is None:
             return None
         failures = FailureThrottle(request)
+        # WSGI hands over the bytes of a header as Latin-1, and API_KEY may be any text.
+        text = text.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
         try:
             key = key_of(text)
         except AuthenticationFailed:
-            failures.raise_429_if_exceeded()
             failures.count()
             raise
         if isinstance(key, OperatorKey):
             # A person may have chosen this one: whoever guesses at it must not learn that the last guess was right.
             # The others are beyond guessing, and stay good for those who share their address with an attacker.
-            failures.raise_429_if_exceeded()
+            failures.raise_429_if_used_up()
         return AnonymousUser(), key
 
     def authenticate_header(self, request):

@@ -11,6 +11,7 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions, status
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
+from rest_framework.utils.serializer_helpers import ReturnDict
 
 logger = logging.getLogger("notes.errors")
 
@@ -101,6 +102,9 @@ def exception_handler(error, context):
             headers["Retry-After"] = RETRY_AFTER_SECONDS
     body = problem(request, status_code, detail, code, errors)
     body.update(getattr(error, "members", {}))
+    # The page for people shows the form again, with what was typed and the errors beside it.
+    if serializer := getattr(getattr(error, "detail", None), "serializer", None):
+        body = ReturnDict(body, serializer=serializer)
     response = Response(body, status=status_code, headers=headers)
     # A person at the browsable API sees the error on its page; everybody else gets JSON, whatever they accept.
     renderer = getattr(request, "accepted_renderer", None)

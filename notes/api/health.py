@@ -3,13 +3,16 @@
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import JsonResponse
+from django.views.decorators.http import require_safe
 
 
+@require_safe
 def alive(request):
     """The process is up."""
     return JsonResponse({"status": "ok"})
 
 
+@require_safe
 def ready(request):
     """The database answers and is migrated; 503 otherwise."""
     try:

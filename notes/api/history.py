@@ -9,6 +9,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from notes import diffs
 from notes.api import operations
+from notes.api.notebooks import WritingView
 from notes.api.pagination import KeysetPagination
 from notes.api.params import refused, whole_number
 from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH
@@ -18,7 +19,6 @@ from notes.api.serializers import (
     RevisionSerializer,
     TrashedNoteSerializer,
 )
-from notes.api.views import WritingView
 from notes.models import Note, Revision
 
 
@@ -31,7 +31,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
     serializer_class = TrashedNoteSerializer
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
-    page_order = ["-deleted_at", "-uuid"]
+    page_order = ["-deleted_at", "-position"]
     query_params = {"list": KeysetPagination.query_params}
     error_statuses = {"destroy": {412, 422}}
 

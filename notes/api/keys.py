@@ -7,9 +7,10 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from notes.api.fields import parsed_uuid
+from notes.api.notebooks import NotebookView
 from notes.api.pagination import KeysetPagination
-from notes.api.serializers import KeySerializer, NewKeySerializer, NewKeyWithTextSerializer, parsed_uuid
-from notes.api.views import NotebookView
+from notes.api.serializers import KeySerializer, NewKeySerializer, NewKeyWithTextSerializer
 from notes.models import ApiKey
 
 EXAMPLE = OpenApiExample(
@@ -42,7 +43,9 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         raise_400_if_it_outlives(self.access, serializer.validated_data["expires_at"])
         key, text = ApiKey.make(self.access.writer, notebook=self.notebook, **serializer.validated_data)
         key.key = text
-        return Response(NewKeyWithTextSerializer(key).data, status=status.HTTP_201_CREATED)
+        # The one answer with a secret in it: no cache on its way keeps it.
+        headers = {"Cache-Control": "no-store"}
+        return Response(NewKeyWithTextSerializer(key).data, status=status.HTTP_201_CREATED, headers=headers)
 
     @extend_schema(summary="Revoke a key", responses={204: None})
     def destroy(self, request, *args, **kwargs):

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from django.conf import settings
 from rest_framework.exceptions import NotFound, ValidationError
 
+from notes import tags
 from notes.api.errors import Conflict
+from notes.api.fields import parsed_uuid
 from notes.api.params import number_in
 from notes.api.preconditions import ANY, raise_412_if_changed, raise_428_if_unconditional
 from notes.api.serializers import (
     NewNoteSerializer,
     NoteSerializer,
+    RenameTagSerializer,
     ReplaceSerializer,
     TextSerializer,
-    parsed_uuid,
 )
 from notes.models import Note
 
@@ -145,6 +147,15 @@ def with_body(access, note, body):
         raise ValidationError({"body": [f"The body would have {len(body)} characters; at most {limit} are allowed."]})
     note.edit(access.writer, body=body)
     return Outcome(200, note)
+
+
+def rename_tag(access, note_id, fields, expected):
+    """Return {"name", "notes"}: what the tag is now, and how many notes were edited."""
+    wanted = valid(RenameTagSerializer, fields)
+    [name] = tags.normalize([wanted["name"]])
+    if not access.notebook.tags.filter(key=tags.key(wanted["tag"])).exists():
+        raise NotFound("Tag not found.")
+    return {"name": name, "notes": access.notebook.rename_tag(access.writer, wanted["tag"], name)}
 
 
 # The writes that a batch may hold, by the name that its items give as "op".

@@ -9,6 +9,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
+from notes import search
 from notes.api.params import refused, whole_number
 
 DEFAULT_LIMIT = 50
@@ -27,36 +28,39 @@ class KeysetPagination(BasePagination):
     query_params = {"limit", "cursor"}
 
     def paginate_queryset(self, queryset, request, view=None):
-        self.request = request
-        self.limit = whole_number(request, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
         order = view.page_order
-        backwards, position = self.read_cursor(order)
+        backwards, position = self.read(request)
         if backwards:
             order = [flipped(name) for name in order]
+        names = [name.removeprefix("-") for name in order]
         queryset = queryset.order_by(*order)
         if position:
-            fields = [view.queryset.model._meta.get_field(name.removeprefix("-")) for name in order]
+            fields = [queryset.model._meta.get_field(name) for name in names]
             queryset = queryset.filter(after(order, [field.to_python(text) for field, text in zip(fields, position)]))
         rows = list(queryset[: self.limit + 1])
         more = len(rows) > self.limit
         rows = rows[: self.limit]
         if backwards:
             rows.reverse()
-        self.has_next = bool(rows) and (backwards or more)
-        self.has_previous = bool(rows) and (more if backwards else bool(position))
-        if rows:
-            names = [name.removeprefix("-") for name in order]
-            self.first, self.last = ([position_text(row, name) for name in names] for row in (rows[0], rows[-1]))
+        if rows and (backwards or more):
+            self.next_link = self.link(False, [position_text(rows[-1], name) for name in names])
+        if rows and (more if backwards else position):
+            self.previous_link = self.link(True, [position_text(rows[0], name) for name in names])
+        self.display_page_controls = bool(self.next_link or self.previous_link)
         return rows
 
+    def read(self, request):
+        """Take limit and cursor from the request; a 400 where they are not right.
+
+        Return (backwards, position); the position is None on the first page.
+        """
+        self.request = request
+        self.limit = whole_number(request, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
+        self.next_link = self.previous_link = None
+        return self.read_cursor()
+
     def get_paginated_response(self, data):
-        return Response({"next": self.get_next_link(), "previous": self.get_previous_link(), "results": data})
-
-    def get_next_link(self):
-        return self.link(False, self.last) if self.has_next else None
-
-    def get_previous_link(self):
-        return self.link(True, self.first) if self.has_previous else None
+        return Response({"next": self.next_link, "previous": self.previous_link, "results": data})
 
     def link(self, backwards, position):
         query = [(name, value) for name, values in self.request.query_params.lists() for value in values]
@@ -64,8 +68,7 @@ class KeysetPagination(BasePagination):
         cursor = signer.sign_object([self.query_digest(), backwards, position])
         return self.request.build_absolute_uri(f"{self.request.path}?{urlencode([*query, ('cursor', cursor)])}")
 
-    def read_cursor(self, order):
-        """Return (backwards, position); the position is None on the first page."""
+    def read_cursor(self):
         cursor = self.request.query_params.get("cursor")
         if cursor is None:
             return False, None
@@ -90,7 +93,7 @@ class KeysetPagination(BasePagination):
     def to_html(self):
         from django.template.loader import render_to_string
 
-        context = {"previous_url": self.get_previous_link(), "next_url": self.get_next_link()}
+        context = {"previous_url": self.previous_link, "next_url": self.next_link}
         return render_to_string(self.template, context)
 
     def get_paginated_response_schema(self, schema):
@@ -116,6 +119,34 @@ class KeysetPagination(BasePagination):
                 "schema": {"type": "string"},
             },
         ]
+
+
+class SearchPagination(KeysetPagination):
+    """Pages of a search, forwards only. A cursor names the last hit by its rank and position."""
+
+    def no_page(self):
+        self.next_link = self.previous_link = None
+        return []
+
+    def paginate_search(self, notes, wanted, request):
+        """Return one page of those notes that the search finds, by relevance or by time of creation."""
+        _, after = self.read(request)
+        hits = search.page(
+            request.access.notebook,
+            wanted.query,
+            by_relevance=wanted.ordering == "relevance",
+            ascending=wanted.ordering == "created_at",
+            after=after,
+            limit=self.limit + 1,
+            within=notes if wanted.has_bounds else None,
+        )
+        shown = hits[: self.limit]
+        if len(hits) > self.limit:
+            self.next_link = self.link(False, shown[-1])
+            self.display_page_controls = True
+        # One that was deleted between the two queries is not there any more.
+        found = {note.position: note for note in notes.filter(position__in=[position for _, position in shown])}
+        return [found[position] for _, position in shown if position in found]
 
 
 def flipped(name):

@@ -46,10 +46,9 @@ class NotebookPermission(BasePermission):
         needs = getattr(view, "needs", {})
         needed = needs.get("GET", "public") if reads else needs.get(request.method, "write")
         request.access = access_of(request)
-        if request.access is None:
-            return False
-        self.message = f"This needs an API key of level {needed}; yours has level {request.access.level}."
-        return LEVELS.index(request.access.level) >= LEVELS.index(needed)
+        level = request.access.level if request.access else "none"
+        self.message = f"This needs the level {needed}; yours is {level}."
+        return request.access is not None and LEVELS.index(level) >= LEVELS.index(needed)
 
 
 class Public(BasePermission):

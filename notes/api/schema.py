@@ -71,21 +71,28 @@ ERRORS = {
 }
 
 
+# Any state, or entity-tags in a list (RFC 9110, 13.1).
+ENTITY_TAGS = {
+    "anyOf": [
+        {"type": "string", "enum": ["*"]},
+        {"type": "string", "pattern": r'^(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*$'},
+    ]
+}
 IF_MATCH = OpenApiParameter(
     "If-Match",
-    str,
+    ENTITY_TAGS,
     OpenApiParameter.HEADER,
     description="The ETag of the note that you have read. If it has changed since: 412, with the `current` note.",
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
-    str,
+    ENTITY_TAGS,
     OpenApiParameter.HEADER,
     description="On a read, the ETag that you have: 304 if nothing has changed. On a PUT, `*`: create, never replace.",
 )
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
     OpenApiParameter.HEADER,
     description="Makes the write safe to send again: a repeat is answered with what the first did. Best a new UUID.",
 )
@@ -121,6 +128,8 @@ class Schema(AutoSchema):
         self.resolve_serializer(ProblemSerializer, direction)
         for status in self.error_statuses():
             bodies.setdefault(str(status), {"$ref": f"#/components/responses/{ERRORS[status][0]}"})
+        if self.method == "GET" and IF_NONE_MATCH in self.get_override_parameters():
+            bodies["304"] = {"description": "Nothing has changed since the answer with that ETag."}
         return dict(sorted(bodies.items()))
 
     def error_statuses(self):
@@ -139,13 +148,61 @@ def without_trailing_slashes(endpoints):
     return [(path.rstrip("/"), regex, method, view) for path, regex, method, view in endpoints]
 
 
+# A comma separates tags, and something of a tag can be seen.
+TAG_PATTERN = r"^[^,]*[^,\s][^,]*$"
+
+
 def finish(result, generator, request, public):
     """Add the shared error responses, and say that unknown fields are refused."""
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     result["components"]["responses"] = {
         name: {"description": description, "content": problem} for name, description in ERRORS.values()
     }
-    for name, component in result["components"]["schemas"].items():
-        if name.endswith("Request"):
+    schemas = result["components"]["schemas"]
+    for name, component in schemas.items():
+        if name.endswith("Request") and "properties" in component:
             component["additionalProperties"] = False
+            if "tags" in component["properties"]:
+                component["properties"]["tags"]["items"]["pattern"] = TAG_PATTERN
+    schemas["RenameTagRequest"]["properties"]["name"]["pattern"] = TAG_PATTERN
+    for path in result["paths"].values():
+        for operation in path.values():
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = True
+    describe_batch(schemas)
     return result
+
+
+# What an item of a batch holds beside op, id and if_match: the content of the operation's own request.
+BATCH_CONTENT = {
+    "create": "NewNoteRequest",
+    "update": "NoteRequest",
+    "patch": "PatchedNoteRequest",
+    "delete": None,
+    "restore": None,
+    "append": "TextRequest",
+    "prepend": "TextRequest",
+    "replace": "ReplaceRequest",
+}
+
+
+def describe_batch(schemas):
+    """Say what each operation of a batch takes, and how many there may be."""
+    own = schemas["BatchItemRequest"]["properties"]
+    variants = []
+    for op, name in BATCH_CONTENT.items():
+        content = schemas[name] if name else {"properties": {}}
+        named = [] if op == "create" else ["id"]
+        variants.append(
+            {
+                "type": "object",
+                "title": op,
+                "properties": {**own, "op": {"type": "string", "enum": [op]}, **content["properties"]},
+                "required": ["op", *named, *content.get("required", [])],
+                "additionalProperties": False,
+            }
+        )
+        if op == "create":
+            del variants[-1]["properties"]["if_match"]
+    schemas["BatchItemRequest"] = {"oneOf": variants}
+    schemas["BatchRequest"]["properties"]["operations"].update(minItems=1, maxItems=100)

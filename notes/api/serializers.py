@@ -1,93 +1,14 @@
 """What a note looks like outside, and what is refused at the door."""
 
-import uuid
-from datetime import UTC
-
 from django.conf import settings
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import html
 
-from notes import tags
-from notes.models import LEVELS, MAX_TITLE_CHARS, Note, Revision
-
-
-class Text(serializers.CharField):
-    """Text kept as it came: DRF's own field trims it, and takes the number 123 for "123"."""
-
-    def __init__(self, **kwargs):
-        super().__init__(trim_whitespace=False, **kwargs)
-
-    def to_internal_value(self, value):
-        if not isinstance(value, str):
-            self.fail("invalid")
-        return super().to_internal_value(value)
-
-
-class Count(serializers.IntegerField):
-    """A whole number in JSON: DRF's own field takes "1" and 1.0 too."""
-
-    def to_internal_value(self, value):
-        if type(value) is not int:
-            self.fail("invalid")
-        return super().to_internal_value(value)
-
-
-class Tag(Text):
-    default_error_messages = {
-        "comma": "A tag has no comma in it.",
-        "blank": "A tag has at least one visible character.",
-    }
-
-    def to_internal_value(self, value):
-        name = super().to_internal_value(value)
-        if not name.strip():
-            self.fail("blank")
-        if "," in name:
-            self.fail("comma")
-        return name
-
-
-class Tags(serializers.ListField):
-    """A list in JSON; in an HTML form one line, separated by commas."""
-
-    child = Tag(max_length=tags.MAX_TAG_CHARS)
-
-    def __init__(self, **kwargs):
-        super().__init__(max_length=tags.MAX_TAGS, style={"template": "notes/tags_field.html"}, **kwargs)
-
-    def get_value(self, dictionary):
-        if html.is_html_input(dictionary) and self.field_name in dictionary:
-            return tags.split(dictionary[self.field_name])
-        return super().get_value(dictionary)
-
-    def to_internal_value(self, value):
-        return tags.normalize(super().to_internal_value(value))
-
-
-@extend_schema_field({"type": "string", "format": "uuid"})
-class NoteId(serializers.Field):
-    default_error_messages = {"invalid": "Write the id as a UUID: 0190f1c2-7a3b-7c4d-8e5f-001122334455."}
-
-    def to_internal_value(self, value):
-        note_id = parsed_uuid(value)
-        if note_id is None:
-            self.fail("invalid")
-        return note_id
-
-    def to_representation(self, value):
-        return str(value)
-
-
-def parsed_uuid(text):
-    """Return the UUID, or None. Python alone would also take braces, `urn:uuid:` and misplaced hyphens."""
-    try:
-        parsed = uuid.UUID(text)
-    except (AttributeError, TypeError, ValueError):
-        return None
-    return parsed if str(parsed) == text.lower() else None
+from notes import models, words
+from notes.api.fields import Count, Moment, NoteId, Tag, Tags, Text
+from notes.models import LEVELS, MAX_TITLE_CHARS, Note, Revision, one_line
+from notes.tags import MAX_TAG_CHARS
 
 
 class StrictSerializer(serializers.Serializer):
@@ -111,12 +32,16 @@ class StrictSerializer(serializers.Serializer):
         for name in fields:
             if name not in self.fields and not (name == "csrfmiddlewaretoken" and html.is_html_input(fields)):
                 errors[name] = [serializers.ErrorDetail(self.UNKNOWN, code="unknown_field")]
-            elif name in self.fields and self.fields[name].read_only and fields[name] != self.present_value(name):
+            elif name in self.fields and self.fields[name].read_only and not self.is_present(name, fields[name]):
                 errors[name] = [serializers.ErrorDetail(self.READ_ONLY, code="read_only")]
         return errors
 
-    def present_value(self, name):
-        return self.to_representation(self.instance)[name] if self.instance else None
+    def is_present(self, name, value):
+        """Tell whether the value is the one that the note has now; of another type it is not."""
+        if self.instance is None:
+            return False
+        present = self.to_representation(self.instance)[name]
+        return type(value) is type(present) and value == present
 
 
 class NoteSerializer(StrictSerializer):
@@ -128,7 +53,7 @@ class NoteSerializer(StrictSerializer):
         default="",
         allow_blank=True,
         max_length=settings.NOTES_MAX_BODY_CHARS,
-        style={"base_template": "textarea.html", "rows": 10},
+        style={"template": "notes/body_field.html", "rows": 10},
         help_text="Kept byte for byte.",
     )
     tags = Tags(default=list, help_text="Trimmed, in Unicode NFC, each once whatever its case.")
@@ -144,6 +69,57 @@ class NoteSerializer(StrictSerializer):
 
 class NewNoteSerializer(NoteSerializer):
     id = NoteId(source="uuid", required=False, help_text="A UUID made by the client; left out, the server makes one.")
+
+
+class FragmentSerializer(serializers.Serializer):
+    """A piece of a text in which a search matches. All numbers count characters from the beginning of the text."""
+
+    start = serializers.IntegerField()
+    text = serializers.CharField()
+    matches = serializers.ListField(
+        child=serializers.ListField(child=serializers.IntegerField(), min_length=2, max_length=2),
+        help_text="[start, end] of each match.",
+    )
+
+
+class HighlightsSerializer(serializers.Serializer):
+    title = FragmentSerializer(many=True)
+    body = FragmentSerializer(many=True)
+
+
+class ListedNoteSerializer(NoteSerializer):
+    """A note in a list: with the places where a search matches, and without the fields that were not asked for."""
+
+    highlights = serializers.SerializerMethodField()
+
+    def __init__(self, *args, query=None, only=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.query = query
+        if not (query and query.wanted):
+            self.fields.pop("highlights")
+        for name in set(self.fields) - set(only or self.fields):
+            self.fields.pop(name)
+
+    def get_highlights(self, note):
+        return {name: words.highlights(self.query, getattr(note, name)) for name in ("title", "body")}
+
+
+class ListedNoteSchemaSerializer(NoteSerializer):
+    """A note in a list. With `fields` or `omit` some of its fields are not there."""
+
+    highlights = HighlightsSerializer(required=False, help_text="With `q`: where it matches.")
+
+
+class TagSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = models.Tag
+        fields = ["name", "notes"]
+        extra_kwargs = {"notes": {"help_text": "How many live notes bear it."}}
+
+
+class RenameTagSerializer(StrictSerializer):
+    tag = Text(max_length=MAX_TAG_CHARS, help_text="The tag as it is, in any case.")
+    name = Tag(max_length=MAX_TAG_CHARS, help_text="What it shall be; a tag that is there already takes the notes in.")
 
 
 class TextSerializer(StrictSerializer):
@@ -231,25 +207,6 @@ class RevisionContentSerializer(RevisionSerializer):
         fields = [*RevisionSerializer.Meta.fields, "title", "body", "tags", "diff"]
 
 
-class Moment(serializers.DateTimeField):
-    """A time with its offset from UTC: a text without one means another moment in each country."""
-
-    def to_internal_value(self, value):
-        if not isinstance(value, str):
-            self.fail("invalid", format=MOMENT_FORMAT)
-        try:
-            moment = parse_datetime(value)
-            if moment is None or moment.tzinfo is None:
-                self.fail("invalid", format=MOMENT_FORMAT)
-            # Near the years 1 and 9999 the offset leads out of what a datetime can hold.
-            return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail("invalid", format=MOMENT_FORMAT)
-
-
-MOMENT_FORMAT = "2027-01-31T00:00:00Z"
-
-
 class KeySerializer(StrictSerializer):
     id = serializers.UUIDField(read_only=True)
     name = Text(max_length=100)
@@ -264,6 +221,10 @@ class NewKeySerializer(StrictSerializer):
     name = Text(max_length=100)
     level = serializers.ChoiceField(LEVELS)
     expires_at = Moment(default=None, allow_null=True)
+
+    def validate_name(self, name):
+        one_line(name)
+        return name
 
     def validate_expires_at(self, expires_at):
         if expires_at and expires_at <= timezone.now():

@@ -6,9 +6,9 @@ from rest_framework.exceptions import NotFound
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from notes.api.notebooks import NotebookView
 from notes.api.permissions import Public
 from notes.api.serializers import MeSerializer
-from notes.api.views import NotebookView
 
 
 class MeView(NotebookView):
@@ -32,6 +32,8 @@ class SchemaView(SpectacularAPIView):
 
 class DocsView(SpectacularSwaggerView):
     permission_classes = [Public]
+    # Its only renderer is the page: there is nothing to answer OPTIONS with.
+    http_method_names = ["get", "head"]
 
 
 class NotFoundView(APIView):

@@ -6,8 +6,10 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 
 from notes.api import operations
+from notes.api.fields import parsed_uuid
+from notes.api.notebooks import NotebookView, WritingView
 from notes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
-from notes.api.params import refused, whole_number
+from notes.api.params import MAX_NUMBER, refused, whole_number
 from notes.api.preconditions import Expected
 from notes.api.schema import BATCH_EXAMPLE, IDEMPOTENCY_KEY
 from notes.api.serializers import (
@@ -15,9 +17,7 @@ from notes.api.serializers import (
     BatchSerializer,
     ChangeSerializer,
     ChangesSerializer,
-    parsed_uuid,
 )
-from notes.api.views import NotebookView, WritingView
 
 
 class ResyncRequired(APIException):
@@ -42,7 +42,7 @@ class ChangesView(NotebookView):
         summary="Follow the changes",
         responses=ChangesSerializer,
         parameters=[
-            OpenApiParameter("since", {"type": "integer", "minimum": 0, "default": 0}),
+            OpenApiParameter("since", {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER, "default": 0}),
             OpenApiParameter(
                 "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
             ),

@@ -2,49 +2,67 @@
 
 A window of fixed length, counted by the cache's atomic `incr`: right for several processes when they share a cache
 (CACHE_URL); with the default, in memory, each process counts for itself.
+
+While a shared cache does not answer, nobody is refused, and each uncounted request is an error in the log: the rates
+are there to keep the service usable, and must not be what takes it down. Keys stay beyond guessing meanwhile.
 """
 
 import hashlib
+import logging
 import time
+from ipaddress import IPv6Address, ip_address
 
 from django.conf import settings
 from django.core.cache import cache
+from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.throttling import BaseThrottle
 
+logger = logging.getLogger("notes.throttling")
+
 
 class Window:
-    """The present window of one client under one rate: (requests, seconds), or None for no limit."""
+    """The present window of one client under one rate: (requests, seconds)."""
 
     def __init__(self, policy, rate, client):
         self.policy = policy
         self.limit, self.seconds = rate
-        now = time.time()
-        self.reset_seconds = self.seconds - int(now) % self.seconds
-        name = hashlib.sha256(f"{policy} {client} {int(now) // self.seconds}".encode()).hexdigest()
+        now = int(time.time())
+        # Never more than the window's length, whatever happens to the clock.
+        self.reset_seconds = self.seconds - now % self.seconds
+        name = hashlib.sha256(f"{policy} {client} {now // self.seconds}".encode()).hexdigest()
         self.cache_key = f"notes.rate.{name}"
 
     def count(self):
-        """Count one more request and return how many there were."""
-        cache.add(self.cache_key, 0, timeout=self.seconds + 1)
+        """Count one more request and return how many there were; 0 while the cache does not answer."""
         try:
-            self.counted = cache.incr(self.cache_key)
+            cache.add(self.cache_key, 0, timeout=self.seconds + 1)
+            return cache.incr(self.cache_key)
         except ValueError:
-            # The window ended between the two calls.
-            self.counted = 1
-        return self.counted
+            # The cache dropped the entry between the two calls: the window has ended.
+            return 1
+        except RedisError as error:
+            return uncounted(error)
 
     def counted_before(self):
-        return cache.get(self.cache_key, 0)
+        try:
+            return cache.get(self.cache_key, 0)
+        except RedisError as error:
+            return uncounted(error)
 
-    def headers(self):
+    def headers(self, counted):
         """Return the fields of draft-ietf-httpapi-ratelimit-headers: what is allowed, what is left, until when."""
-        left = max(0, self.limit - self.counted)
         return {
             "RateLimit-Policy": f'"{self.policy}";q={self.limit};w={self.seconds}',
-            "RateLimit": f'"{self.policy}";r={left};t={self.reset_seconds}',
+            "RateLimit": f'"{self.policy}";r={max(0, self.limit - counted)};t={self.reset_seconds}',
         }
+
+
+def uncounted(error):
+    # Not the error itself: the address of the cache in it may hold a password.
+    logger.error("The cache does not answer, so that a request was not counted: %s", type(error).__name__)
+    return 0
 
 
 class AccessThrottle(BaseThrottle):
@@ -56,26 +74,56 @@ class AccessThrottle(BaseThrottle):
         if rate is None:
             return True
         writer = request.access.writer
-        self.window = Window(policy, rate, writer.id if writer else self.get_ident(request))
-        within = self.window.count() <= self.window.limit
-        request.rate_limit = self.window.headers()
-        return within
+        self.window = Window(policy, rate, writer.id if writer else address_of(request))
+        counted = self.window.count()
+        request.rate_limit = self.window.headers(counted)
+        return counted <= self.window.limit
 
     def wait(self):
         return self.window.reset_seconds
 
 
-class FailureThrottle(BaseThrottle):
+class FailureThrottle:
     """Wrong keys, per address. DRF asks its throttles after authentication, so that they never see those."""
 
     def __init__(self, request):
         rate = settings.NOTES_RATE_FAILURES
-        self.window = rate and Window("failures", rate, self.get_ident(request))
-
-    def raise_429_if_exceeded(self):
-        if self.window and self.window.counted_before() >= self.window.limit:
-            raise Throttled(self.window.reset_seconds, "Too many wrong API keys from this address.")
+        self.request = request
+        self.window = rate and Window("failures", rate, address_of(request))
 
     def count(self):
+        """Count a wrong key, and raise a Throttled if it is one too many."""
         if self.window:
-            self.window.count()
+            # Counted first and compared then: of guesses at the same time none slips through between the two.
+            counted = self.window.count()
+            self.request.rate_limit = self.window.headers(counted)
+            self.raise_429_if(counted > self.window.limit)
+
+    def raise_429_if_used_up(self):
+        if self.window:
+            counted = self.window.counted_before()
+            self.raise_429_if(counted >= self.window.limit)
+
+    def raise_429_if(self, exceeded):
+        if exceeded:
+            self.request.rate_limit = self.window.headers(self.window.limit)
+            raise Throttled(self.window.reset_seconds, "Too many wrong API keys from this address.")
+
+
+def address_of(request):
+    """Return the address that a stranger is counted by, NOTES_PROXIES before this server; None where it has none.
+
+    Of IPv6 the first 64 bits: whoever has one address there has all the others with the same beginning.
+    """
+    try:
+        address = ip_address(BaseThrottle().get_ident(request))
+    except ValueError:
+        return None
+    if address.version == 6 and address.ipv4_mapped is None:
+        return str(IPv6Address(int(address) >> 64 << 64))
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def login_name_of(request, credentials):
+    """Return the name that somebody tries to log in with, cut to the column that django-axes keeps it in."""
+    return (credentials or request.POST).get("username", "")[:255]

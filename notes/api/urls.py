@@ -1,7 +1,7 @@
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from notes.api import health, history, keys, site, sync, views
+from notes.api import health, history, keys, site, sync, tags, views
 
 
 class Router(SimpleRouter):
@@ -15,6 +15,7 @@ class Router(SimpleRouter):
 router = Router()
 router.register("notes", views.NoteViewSet, basename="note")
 router.register("trash", history.TrashViewSet, basename="trash")
+router.register("tags", tags.TagViewSet, basename="tag")
 router.register("keys", keys.KeyViewSet, basename="key")
 
 revisions = r"^notes/(?P<id>[^/]+)/revisions"
@@ -41,7 +42,7 @@ urlpatterns = [
     path("api/v1/", include(v1)),
     re_path(r"^api/schema/?$", site.SchemaView.as_view(), name="schema"),
     re_path(r"^api/docs/?$", site.DocsView.as_view(url_name="schema"), name="docs"),
-    re_path(r"^api(/.*)?$", site.NotFoundView.as_view(), name="api-not-found"),
+    re_path(r"^api(/[\s\S]*)?$", site.NotFoundView.as_view(), name="api-not-found"),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
 ]

@@ -1,152 +1,38 @@
 """Views of notes. A read answers from a QuerySet; a write calls one operation, through `WritingView.write`."""
 
-from django.conf import settings
-from django.utils.cache import patch_cache_control, patch_vary_headers
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException, NotAuthenticated
-from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
-from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
 from notes.api import operations, params
-from notes.api.pagination import KeysetPagination
-from notes.api.permissions import NotebookPermission
+from notes.api.notebooks import WritingView
+from notes.api.pagination import SearchPagination
 from notes.api.preconditions import (
     Expected,
     entity_tag,
-    idempotency_key,
     includes,
     raise_412_if_changed,
-    request_digest,
 )
 from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, NOTE_EXAMPLE
-from notes.api.serializers import NewNoteSerializer, NoteSerializer, ReplaceSerializer, TextSerializer
-from notes.api.throttling import AccessThrottle
+from notes.api.serializers import (
+    ListedNoteSchemaSerializer,
+    ListedNoteSerializer,
+    NewNoteSerializer,
+    NoteSerializer,
+    ReplaceSerializer,
+    TextSerializer,
+)
 from notes.models import Note
 
 
-class KeyUsedForAnotherRequest(APIException):
-    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
-    default_code = "idempotency_key_reused"
-    default_detail = "This Idempotency-Key was sent with another request before. Choose a new one."
-
-
-class NoLongerKept(APIException):
-    status_code = status.HTTP_410_GONE
-    default_code = "no_longer_kept"
-    default_detail = "This request was carried out before; what it wrote has been erased since."
-
-
-class NotebookView(APIView):
-    """A view of one notebook: the one that the caller's key opens."""
-
-    permission_classes = [NotebookPermission]
-    throttle_classes = [AccessThrottle]
-    # The query parameters that each action knows; all others are a 400.
-    query_params = {}
-
-    @property
-    def access(self):
-        return self.request.access
-
-    @property
-    def notebook(self):
-        return self.request.access.notebook
-
-    def get_parsers(self):
-        """Forms are for people who have logged in with a browser; programs send JSON."""
-        parsers = super().get_parsers()
-        if self.request and settings.SESSION_COOKIE_NAME not in self.request.COOKIES:
-            parsers = [parser for parser in parsers if not isinstance(parser, MultiPartParser)]
-        return parsers
-
-    def permission_denied(self, request, message=None, code=None):
-        if not request.successful_authenticator:
-            raise NotAuthenticated("This needs an API key. Send it in the X-API-Key header.")
-        super().permission_denied(request, message, code)
-
-    def initial(self, request, *args, **kwargs):
-        super().initial(request, *args, **kwargs)
-        params.raise_400_for_unknown(request, self.query_params.get(getattr(self, "action", None), set()))
-
-    def finalize_response(self, request, response, *args, **kwargs):
-        response = super().finalize_response(request, response, *args, **kwargs)
-        # One address shows another notebook to another key, and must be asked again for the present state.
-        patch_vary_headers(response, ["X-API-Key"])
-        patch_cache_control(response, private=True, no_cache=True)
-        for name, value in getattr(request, "rate_limit", {}).items():
-            response[name] = value
-        if response.accepted_renderer.format != "json":
-            # An ETag names the JSON; the page for people has none.
-            response.headers.pop("ETag", None)
-        return response
-
-
-class WritingView(NotebookView):
-    """A view that writes."""
-
-    def write(self, operation):
-        """Carry out one operation under the notebook's lock and answer with its outcome.
-
-        A repeat of an Idempotency-Key is answered with what the first request did, and changes nothing: its receipt
-        was stored in the same transaction as its writes.
-        """
-        fields, expected, key = self.request.data, Expected.of(self.request), idempotency_key(self.request)
-        with self.notebook.locked():
-            receipt = self.receipt(key)
-            if receipt is None:
-                outcome = operation(self.access, self.kwargs.get("id"), fields, expected)
-                self.keep_receipt(key, outcome)
-                return self.answer(outcome)
-        if receipt.request_digest != request_digest(self.request):
-            raise KeyUsedForAnotherRequest
-        response = self.answer(self.outcome_of(receipt))
-        response["Idempotency-Replayed"] = "true"
-        return response
-
-    def receipt(self, key):
-        return key and self.notebook.receipts.filter(writer=self.access.writer.id, key=key).first()
-
-    def keep_receipt(self, key, outcome):
-        if key:
-            self.notebook.receipts.create(
-                writer=self.access.writer.id,
-                key=key,
-                request_digest=request_digest(self.request),
-                outcomes=self.numbers(outcome),
-            )
-
-    def numbers(self, outcome):
-        """Return an outcome as a receipt keeps it: by the number of the write, without content."""
-        return [[outcome.status, outcome.note.revision]]
-
-    def outcome_of(self, receipt):
-        [outcome] = receipt.outcomes
-        return self.as_it_was(*outcome)
-
-    def as_it_was(self, status_code, number):
-        """Return the Outcome with the note as that write left it. A NoLongerKept where its content was erased."""
-        revision = self.notebook.revisions.select_related("note").get(number=number)
-        if revision.body is None and status_code != status.HTTP_204_NO_CONTENT:
-            raise NoLongerKept
-        return operations.Outcome(status_code, revision.as_note())
-
-    def answer(self, outcome):
-        if outcome.status == status.HTTP_204_NO_CONTENT:
-            return Response(status=outcome.status)
-        response = Response(NoteSerializer(outcome.note).data, status=outcome.status)
-        response["ETag"] = entity_tag(outcome.note.revision)
-        if outcome.status == status.HTTP_201_CREATED:
-            response["Location"] = reverse("note-detail", kwargs={"id": str(outcome.note.uuid)}, request=self.request)
-        return response
-
-
 @extend_schema_view(
-    list=extend_schema(summary="List the notes, newest first", parameters=[IF_NONE_MATCH]),
+    list=extend_schema(
+        summary="List the notes, newest first, or search them",
+        parameters=[params.NoteListParams, IF_NONE_MATCH],
+        responses=ListedNoteSchemaSerializer(many=True),
+    ),
     create=extend_schema(
         summary="Create a note",
         request=NewNoteSerializer,
@@ -172,8 +58,9 @@ class NoteViewSet(WritingView, ModelViewSet):
     lookup_field = "uuid"
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
-    page_order = ["-created_at", "-uuid"]
-    query_params = {"list": KeysetPagination.query_params}
+    pagination_class = SearchPagination
+    query_params = {"list": {*SearchPagination.query_params, *params.NoteListParams().fields}}
+    repeatable_params = params.NoteListParams.repeatable
     error_statuses = {
         "create": {409, 422},
         "update": {409, 412, 422, 428},
@@ -196,11 +83,30 @@ class NoteViewSet(WritingView, ModelViewSet):
         return operations.found(self.get_queryset(), self.kwargs["id"])
 
     def list(self, request, *args, **kwargs):
+        # What would be a 400 is no 304 (RFC 9110, 13.2.1).
+        self.paginator.read(request)
+        wanted = params.ListedNotes(request)
         tag = f"{self.notebook.epoch.hex}-{self.notebook.revision}"
-        unchanged = includes_tag(Expected.of(request), tag)
-        response = Response(status=status.HTTP_304_NOT_MODIFIED) if unchanged else super().list(request)
-        response["ETag"] = entity_tag(tag)
+        if wanted.only is None and includes_tag(Expected.of(request), tag):
+            response = Response(status=status.HTTP_304_NOT_MODIFIED)
+        else:
+            page = self.page(wanted)
+            serializer = ListedNoteSerializer(page, many=True, query=wanted.query, only=wanted.only)
+            response = self.get_paginated_response(serializer.data)
+        if wanted.only is None:
+            response["ETag"] = entity_tag(tag)
         return response
+
+    def page(self, wanted):
+        notes = wanted.filtered(self.get_queryset())
+        if wanted.finds_nothing:
+            return self.paginator.no_page()
+        if wanted.is_search and wanted.ordering in params.SEARCH_ORDERS:
+            return self.paginator.paginate_search(notes, wanted, self.request)
+        if wanted.is_search:
+            notes = notes.found_by(self.notebook, wanted.query)
+        self.page_order = params.ORDERS[wanted.ordering]
+        return self.paginate_queryset(notes)
 
     def retrieve(self, request, *args, **kwargs):
         note = self.get_object()

@@ -1,3 +1,4 @@
+import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
 import uuid
@@ -19,7 +20,20 @@ class Migration(migrations.Migration):
             name="Notebook",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("name", models.CharField(max_length=100, unique=True)),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=100,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A(?=.*\\S)[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]+\\Z",
+                                "Write one line of visible text.",
+                                code="one_line",
+                            )
+                        ],
+                    ),
+                ),
                 (
                     "revision",
                     models.PositiveBigIntegerField(
@@ -53,6 +67,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("created_at", models.DateTimeField(editable=False)),
+                ("position", models.BigIntegerField(editable=False)),
                 ("updated_at", models.DateTimeField(editable=False)),
                 ("deleted_at", models.DateTimeField(editable=False, null=True)),
                 ("purged_at", models.DateTimeField(editable=False, null=True)),
@@ -76,7 +91,19 @@ class Migration(migrations.Migration):
                         default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("name", models.CharField(max_length=100)),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=100,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A(?=.*\\S)[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]+\\Z",
+                                "Write one line of visible text.",
+                                code="one_line",
+                            )
+                        ],
+                    ),
+                ),
                 (
                     "level",
                     models.CharField(choices=[("read", "read"), ("write", "write"), ("admin", "admin")], max_length=5),
@@ -153,20 +180,49 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
+        migrations.CreateModel(
+            name="Tag",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=150)),
+                ("name", models.CharField(max_length=50)),
+                ("notes", models.PositiveBigIntegerField()),
+                (
+                    "notebook",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="tags", to="notes.notebook"
+                    ),
+                ),
+            ],
+        ),
+        migrations.AddIndex(
+            model_name="note",
+            index=models.Index(
+                condition=models.Q(("deleted_at", None)), fields=["notebook", "-position"], name="note_live_created"
+            ),
+        ),
         migrations.AddIndex(
             model_name="note",
             index=models.Index(
                 condition=models.Q(("deleted_at", None)),
-                fields=["notebook", "-created_at", "-uuid"],
-                name="note_live_newest",
+                fields=["notebook", "updated_at", "position"],
+                name="note_live_updated",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="note",
+            index=models.Index(
+                condition=models.Q(("deleted_at", None)),
+                fields=["notebook", "title", "position"],
+                name="note_live_title",
             ),
         ),
         migrations.AddIndex(
             model_name="note",
             index=models.Index(
                 condition=models.Q(("deleted_at__isnull", False), ("purged_at", None)),
-                fields=["notebook", "-deleted_at", "-uuid"],
-                name="note_trashed_newest",
+                fields=["notebook", "deleted_at", "position"],
+                name="note_trashed",
             ),
         ),
         migrations.AddConstraint(
@@ -176,6 +232,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="note",
             constraint=models.UniqueConstraint(fields=("notebook", "revision"), name="note_revision"),
+        ),
+        migrations.AddConstraint(
+            model_name="note",
+            constraint=models.UniqueConstraint(fields=("notebook", "position"), name="note_position"),
         ),
         migrations.AddConstraint(
             model_name="receipt",
@@ -188,6 +248,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="revision",
             constraint=models.UniqueConstraint(fields=("notebook", "number"), name="revision_number"),
+        ),
+        migrations.AddConstraint(
+            model_name="tag",
+            constraint=models.UniqueConstraint(fields=("notebook", "key"), name="tag_key"),
         ),
         migrations.RunPython(create_default_notebook, migrations.RunPython.noop),
     ]

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, time
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -18,12 +19,13 @@ class Command(BaseCommand):
         parser.add_argument("--expires", metavar="DATE", help="a date (its end, UTC) or a time, e.g. 2027-01-31")
 
     def handle(self, *, name, level, notebook, expires, **options):
-        if not name.strip() or len(name) > 100:
-            raise CommandError("A key's name has 1 to 100 characters.")
         try:
-            its_notebook = Notebook.objects.get(name=notebook)
-        except Notebook.DoesNotExist:
-            raise CommandError(f"There is no notebook {notebook!r}. Make it with create_notebook.") from None
+            ApiKey._meta.get_field("name").clean(name, None)
+        except ValidationError as error:
+            raise CommandError(f"NAME: {' '.join(error.messages)}") from None
+        its_notebook = Notebook.objects.filter(name=notebook).first()
+        if its_notebook is None:
+            raise CommandError(f"There is no notebook {notebook!r}. Make it with create_notebook.")
         by = Writer(id="command:create_key", name="create_key")
         expires_at = None if expires is None else moment(expires)
         _, text = ApiKey.make(by, notebook=its_notebook, name=name, level=level, expires_at=expires_at)

@@ -1,3 +1,4 @@
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from notes.models import Notebook
@@ -10,8 +11,10 @@ class Command(BaseCommand):
         parser.add_argument("name", metavar="NAME")
 
     def handle(self, *, name, **options):
-        if not name.strip() or len(name) > 100:
-            raise CommandError("A notebook's name has 1 to 100 characters.")
+        try:
+            Notebook._meta.get_field("name").clean(name, None)
+        except ValidationError as error:
+            raise CommandError(f"NAME: {' '.join(error.messages)}") from None
         notebook, created = Notebook.objects.get_or_create(name=name)
         if not created:
             raise CommandError(f"There is a notebook {name!r} already.")

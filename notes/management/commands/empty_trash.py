@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from tqdm import tqdm
 
+from notes import search
 from notes.models import Notebook, Writer
 
 
@@ -27,4 +28,5 @@ class Command(BaseCommand):
                     if note:
                         note.purge(by)
                         purged += 1
+        search.erase()
         self.stdout.write(f"Erased {purged} notes that were in the trash for more than {days} days.")

@@ -1,6 +1,6 @@
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from notes.models import ApiKey
+from notes.models import ApiKey, Notebook
 
 
 class Command(BaseCommand):
@@ -11,7 +11,9 @@ class Command(BaseCommand):
 
     def handle(self, *, notebook, **options):
         keys = ApiKey.objects.select_related("notebook").order_by("notebook__name", "created_at")
-        if notebook:
+        if notebook is not None:
+            if not Notebook.objects.filter(name=notebook).exists():
+                raise CommandError(f"There is no notebook {notebook!r}.")
             keys = keys.filter(notebook__name=notebook)
         for key in keys:
             used = f"last used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"

@@ -14,7 +14,7 @@ class Command(migrate.Command):
         if connection.vendor == "sqlite" and name.startswith("file:///"):
             path = Path(unquote(urlsplit(name).path))
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
+            path.touch(mode=0o600)
         if connection.vendor == "postgresql":
             # An index over a million notes takes longer than any request may.
             with connection.cursor() as cursor:

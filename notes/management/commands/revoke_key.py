@@ -9,10 +9,14 @@ class Command(BaseCommand):
     help = "Close an API key for good. list_keys shows the ids."
 
     def add_arguments(self, parser):
-        parser.add_argument("id", metavar="ID", type=UUID)
+        parser.add_argument("id", metavar="ID")
 
     def handle(self, *, id, **options):
-        key = ApiKey.objects.filter(pk=id).first()
+        try:
+            key = ApiKey.objects.filter(pk=UUID(id)).first()
+        except ValueError:
+            # Somebody may have pasted the key itself: it is not repeated.
+            raise CommandError("ID is not the id of a key. See list_keys.") from None
         if key is None:
             raise CommandError(f"There is no key {id}. See list_keys.")
         if not key.revoke():

@@ -1,0 +1,139 @@
+"""What all views of a notebook share: which one it is, who may come in, and how a write is carried out."""
+
+from django.conf import settings
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from rest_framework import status
+from rest_framework.exceptions import APIException, NotAuthenticated, ParseError
+from rest_framework.parsers import MultiPartParser
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.views import APIView
+
+from notes.api import operations, params
+from notes.api.permissions import NotebookPermission
+from notes.api.preconditions import Expected, entity_tag, idempotency_key, request_digest
+from notes.api.serializers import NoteSerializer
+from notes.api.throttling import AccessThrottle
+
+
+class KeyUsedForAnotherRequest(APIException):
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    default_code = "idempotency_key_reused"
+    default_detail = "This Idempotency-Key was sent with another request before. Choose a new one."
+
+
+class NoLongerKept(APIException):
+    status_code = status.HTTP_410_GONE
+    default_code = "no_longer_kept"
+    default_detail = "This request was carried out before; what it wrote has been erased since."
+
+
+class NotebookView(APIView):
+    """A view of one notebook: the one that the caller's key opens."""
+
+    permission_classes = [NotebookPermission]
+    throttle_classes = [AccessThrottle]
+    # The query parameters that each action knows; all others are a 400.
+    query_params = {}
+    repeatable_params = frozenset()
+
+    @property
+    def access(self):
+        return self.request.access
+
+    @property
+    def notebook(self):
+        return self.request.access.notebook
+
+    def get_parsers(self):
+        """Forms are for people who have logged in with a browser; programs send JSON."""
+        parsers = super().get_parsers()
+        if self.request and settings.SESSION_COOKIE_NAME not in self.request.COOKIES:
+            parsers = [parser for parser in parsers if not isinstance(parser, MultiPartParser)]
+        return parsers
+
+    def permission_denied(self, request, message=None, code=None):
+        if not request.successful_authenticator:
+            raise NotAuthenticated("This needs an API key. Send it in the X-API-Key header.")
+        super().permission_denied(request, message, code)
+
+    def initial(self, request, *args, **kwargs):
+        super().initial(request, *args, **kwargs)
+        if not hasattr(self, request.method.lower()):
+            # A method that the view does not have is a 405, whatever the parameters are.
+            return
+        known = self.query_params.get(getattr(self, "action", None), set())
+        params.raise_400_for_unknown(request, known, self.repeatable_params)
+
+    def finalize_response(self, request, response, *args, **kwargs):
+        response = super().finalize_response(request, response, *args, **kwargs)
+        # One address shows another notebook to another key, and must be asked again for the present state.
+        patch_vary_headers(response, ["X-API-Key"])
+        patch_cache_control(response, private=True, no_cache=True)
+        for name, value in getattr(request, "rate_limit", {}).items():
+            response[name] = value
+        if response.accepted_renderer.format != "json":
+            # An ETag names the JSON; the page for people has none.
+            response.headers.pop("ETag", None)
+        return response
+
+
+class WritingView(NotebookView):
+    """A view that writes."""
+
+    def write(self, operation):
+        """Carry out one operation under the notebook's lock and answer with its outcome.
+
+        A repeat of an Idempotency-Key is answered with what the first request did, and changes nothing: its receipt
+        was stored in the same transaction as its writes.
+        """
+        fields, expected, key = self.request.data, Expected.of(self.request), idempotency_key(self.request)
+        if self.request.method == "PATCH" and not self.request.content_type:
+            raise ParseError("There is no body: send what shall change.")
+        with self.notebook.locked():
+            receipt = self.receipt(key)
+            if receipt is None:
+                outcome = operation(self.access, self.kwargs.get("id"), fields, expected)
+                self.keep_receipt(key, outcome)
+                return self.answer(outcome)
+        if receipt.request_digest != request_digest(self.request):
+            raise KeyUsedForAnotherRequest
+        response = self.answer(self.outcome_of(receipt))
+        response["Idempotency-Replayed"] = "true"
+        return response
+
+    def receipt(self, key):
+        return key and self.notebook.receipts.filter(writer=self.access.writer.id, key=key).first()
+
+    def keep_receipt(self, key, outcome):
+        if key:
+            self.notebook.receipts.create(
+                writer=self.access.writer.id,
+                key=key,
+                request_digest=request_digest(self.request),
+                outcomes=self.numbers(outcome),
+            )
+
+    def numbers(self, outcome):
+        """Return an outcome as a receipt keeps it: by the number of the write, without content."""
+        return [[outcome.status, outcome.note.revision]]
+
+    def outcome_of(self, receipt):
+        [outcome] = receipt.outcomes
+        return self.as_it_was(*outcome)
+
+    def as_it_was(self, status_code, number):
+        """Return the Outcome with the note as that write left it. A NoLongerKept where its content was erased."""
+        revision = self.notebook.revisions.select_related("note").get(number=number)
+        if revision.body is None and status_code != status.HTTP_204_NO_CONTENT:
+            raise NoLongerKept
+        return operations.Outcome(status_code, revision.as_note())
+
+    def answer(self, outcome):
+        if outcome.status == status.HTTP_204_NO_CONTENT:
+            return Response(status=outcome.status)
+        response = Response(NoteSerializer(outcome.note).data, status=outcome.status)
+        response["ETag"] = entity_tag(outcome.note.revision)
+        if outcome.status == status.HTTP_201_CREATED:
+            response["Location"] = reverse("note-detail", kwargs={"id": str(outcome.note.uuid)}, request=self.request)
+        return response

@@ -1,0 +1,40 @@
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from tqdm import tqdm
+
+from notes import search
+from notes.models import Note, Notebook
+
+CHUNK_NOTES = 500
+
+
+class Command(BaseCommand):
+    help = (
+        "Make the search index anew from the notes, while the service runs: until it is done, searches find only what "
+        "is in it again. Needed after an upgrade whose notes say so, and when `check` says that the index is missing."
+    )
+
+    def handle(self, **options):
+        with transaction.atomic():
+            search.clear()
+        count = 0
+        with tqdm(total=Note.objects.live().count(), unit=" notes", disable=None) as bar:
+            for notebook in Notebook.objects.all():
+                for notes in indexed_chunks(notebook):
+                    count += notes
+                    bar.update(notes)
+        self.stdout.write(f"The index has {count} notes.")
+
+
+def indexed_chunks(notebook):
+    """Index a chunk of notes at a time and yield how many they were. Between two chunks others may write."""
+    last = None
+    while True:
+        with notebook.locked():
+            notes = notebook.notes.live().order_by("position")
+            chunk = list((notes if last is None else notes.filter(position__gt=last))[:CHUNK_NOTES])
+            if not chunk:
+                return
+            search.refresh(chunk)
+        last = chunk[-1].position
+        yield len(chunk)

@@ -1,0 +1,431 @@
+"""The index of live notes: FTS5 on SQLite, tsvector on PostgreSQL. The only file that knows either.
+
+Both are fed by the tokenizer of notes/words.py and hold the same terms, told apart by a first character that no word
+has: `word` anywhere in the note, `=word` in its title, `=!digest` its whole title, `@digest` a tag, `~7` its notebook.
+So a search in titles or in one notebook reads no more of the index than it finds, however common its words are.
+
+The door writes the index in the transaction that writes the note. `position` is the note's own: descending, it is
+newest first, and both engines can stream their hits in that order.
+"""
+
+import sqlite3
+from functools import cached_property
+from hashlib import blake2b
+from itertools import combinations, count
+
+from django.db import connection, transaction
+
+from notes import tags
+from notes.words import MIN_PREFIX_CHARS, Query, Term, words
+
+TABLE = "notes_search"
+
+
+def index(notes):
+    """Add notes that are not in the index, as far as they are live."""
+    # FTS5 writes out what it has gathered whenever a position is below the last one: so, in order.
+    live = sorted((note for note in notes if note.deleted_at is None), key=lambda note: note.position)
+    if live:
+        with connection.cursor() as cursor:
+            engine().add(cursor, live)
+
+
+def reindex(before, after):
+    """Bring the index from one state of a note to another."""
+    states = [(note.deleted_at is None, note.title, note.body, note.tags) for note in (before, after)]
+    if states[0] != states[1]:
+        refresh([after])
+
+
+def refresh(notes):
+    """Index the notes as they are, whether they are in the index or not."""
+    with connection.cursor() as cursor:
+        engine().remove(cursor, notes)
+    index(notes)
+
+
+def clear():
+    """Empty the index; make it anew where it is missing or broken."""
+    execute(engine().DROP + engine().CREATE)
+
+
+def erase_soon():
+    """Wipe out what a purge has removed from the index, as far as that is done in a moment; `erase` does the rest."""
+    transaction.on_commit(lambda: erase(SQLite.MERGES_OF_A_MOMENT))
+
+
+def erase(merges=None):
+    """Wipe out what was removed from the index, where the database only marks it as gone. Not in a transaction.
+
+    SQLite: merges the index to its end, or so many times. PostgreSQL: VACUUM, where there is no such limit.
+    """
+    with connection.cursor() as cursor:
+        engine().erase(cursor, merges)
+
+
+def execute(statements):
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def is_there():
+    return TABLE in connection.introspection.table_names()
+
+
+def positions(notebook):
+    """Return the positions of a notebook's notes in the index, as a set."""
+    with connection.cursor() as cursor:
+        return set(engine()(cursor, notebook, Query()).all_positions())
+
+
+def page(notebook, query, *, by_relevance, limit, after=None, ascending=False, within=None):
+    """Return [(rank, position)]: at most `limit` hits behind the hit `after`.
+
+    By relevance they come in groups (see `groups`), the newest first in each; otherwise in one, whose rank is 0.
+    `within` is a QuerySet of notes that the hits must be among. One query a group, at most six; PostgreSQL may need
+    some more.
+    """
+    with connection.cursor() as cursor:
+        search = engine()(cursor, notebook, query, ascending=ascending, within=within)
+        hits, better = [], []
+        for rank, conditions in groups(query) if by_relevance else [(IN_TEXT, [])]:
+            if after is None or rank <= after[0]:
+                beyond = after[1] if after and rank == after[0] else None
+                # The better groups have all words in the title: there is no need to look for them in the text.
+                terms = query.others if rank >= ALL_IN_TITLE else query.others + query.wanted
+                found = search.hits(terms, conditions, better, beyond, limit - len(hits))
+                hits += [(rank, position) for position in found]
+                if len(hits) == limit:
+                    break
+            better = conditions
+        return hits
+
+
+def matching(notebook, query):
+    """Return (SQL, params) of a subquery: the positions of all hits. Its cost grows with their number."""
+    return engine()(None, notebook, query).subquery()
+
+
+def engine():
+    return {"sqlite": SQLite, "postgresql": PostgreSQL}[connection.vendor]
+
+
+# Ranking
+
+WHOLE_TITLE, IN_ORDER_IN_TITLE, ALL_IN_TITLE, ALL_BUT_ONE_IN_TITLE, ONE_IN_TITLE, IN_TEXT = 5, 4, 3, 2, 1, 0
+
+
+def groups(query):
+    """Return [(rank, conditions)], best first; each group's conditions follow from those of the group before it.
+
+    The best notes have the query as their title, then its words next to each other and in order in the title, then all
+    of them in the title, all but one of three to eight, one; last come those that have them in the text alone. There is
+    no other score: how often a word occurs and how rare it is do not count. That can be told in a sentence, is the same
+    in both databases, and never reads more of a common word's million hits than it shows.
+
+    Conditions are a list of alternatives: all of the outer must hold, each by any of its inner terms.
+    """
+    wanted = query.wanted
+    if not wanted:
+        return [(IN_TEXT, [])]
+    in_title = [Term(tuple(f"={word}" for word in term.words), is_prefix=term.is_prefix) for term in wanted]
+    whole = tuple(word for term in wanted for word in term.words)
+    result = [(WHOLE_TITLE, [[Term((title_term(whole),))]])]
+    if len(wanted) > 1:
+        in_order = Term(tuple(f"={word}" for word in whole), is_prefix=wanted[-1].is_prefix)
+        result.append((IN_ORDER_IN_TITLE, [[in_order]]))
+    result.append((ALL_IN_TITLE, [[term] for term in in_title]))
+    if 3 <= len(wanted) <= 8:
+        # All but one are there when of any two one is.
+        result.append((ALL_BUT_ONE_IN_TITLE, [list(pair) for pair in combinations(in_title, 2)]))
+    if len(wanted) > 1:
+        result.append((ONE_IN_TITLE, [in_title]))
+    return [*result, (IN_TEXT, [])]
+
+
+# What is indexed of a note
+
+
+def tag_term(name):
+    return "@" + digest(tags.key(name))
+
+
+def title_term(title_words):
+    return "=!" + digest(" ".join(title_words))
+
+
+def notebook_term(notebook_id):
+    return f"~{notebook_id}"
+
+
+def digest(text):
+    return blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def indexed(note):
+    """Return (marked terms, words of the title, words of the body)."""
+    title = words(note.title)
+    marked = [notebook_term(note.notebook_id), *map(tag_term, note.tags), title_term(title)]
+    return [*marked, *(f"={word}" for word in title)], title, words(note.body)
+
+
+def term_words(term):
+    return (tag_term(term.tag),) if term.tag else term.words
+
+
+class Search:
+    """One search in one notebook."""
+
+    def __init__(self, cursor, notebook, query, *, ascending=False, within=None):
+        self.cursor = cursor
+        self.notebook = notebook
+        self.query = query
+        self.ascending = ascending
+        self.within, self.within_params = "", ()
+        if within is not None:
+            positions = within.order_by().values("position").query
+            sql, self.within_params = positions.get_compiler(connection=connection).as_sql()
+            self.within = f" AND {self.POSITION} IN ({sql})"
+
+    def beyond(self, position):
+        """Return (SQL, params): behind this hit, if there is one, and within the notes asked for."""
+        if position is None:
+            return self.within, self.within_params
+        sign = ">" if self.ascending else "<"
+        return f" AND {self.POSITION} {sign} %s{self.within}", (position, *self.within_params)
+
+    @property
+    def direction(self):
+        return "ASC" if self.ascending else "DESC"
+
+
+class SQLite(Search):
+    POSITION = "rowid"
+    # Up to this many words stand in for a prefix; FTS5's own prefix search gathers all hits before it sorts them.
+    MAX_EXPANSION = 64
+    DROP = [f"DROP TABLE IF EXISTS {TABLE}_words", f"DROP TABLE IF EXISTS {TABLE}"]
+    CREATE = [
+        # `ascii` takes every other character as it comes: the folding is ours alone.
+        f"CREATE VIRTUAL TABLE {TABLE} USING fts5(head, body, columnsize=0, prefix='2', "
+        "tokenize=\"ascii tokenchars '_+#=!@~'\")",
+        f"CREATE VIRTUAL TABLE {TABLE}_words USING fts5vocab({TABLE}, row)",
+    ]
+    if sqlite3.sqlite_version_info >= (3, 42):
+        CREATE.append(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('secure-delete', 1)")
+    MERGES_OF_A_MOMENT = 20
+
+    @staticmethod
+    def add(cursor, notes):
+        rows = []
+        for note in notes:
+            marked, title, body = indexed(note)
+            rows.append((note.position, " ".join(marked + title), " ".join(body)))
+        cursor.executemany(f"INSERT INTO {TABLE} (rowid, head, body) VALUES (%s, %s, %s)", rows)
+
+    @staticmethod
+    def remove(cursor, notes):
+        cursor.executemany(f"DELETE FROM {TABLE} WHERE rowid = %s", [(note.position,) for note in notes])
+
+    @staticmethod
+    def erase(cursor, merges):
+        """Merge the index to its end: until then its older parts hold what was deleted. SQLite 3.42 does so at once."""
+        for _ in range(merges) if merges else count():
+            before = total_changes(cursor)
+            cursor.execute(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('merge', -500)")
+            if total_changes(cursor) - before < 2:
+                break
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def hits(self, terms, conditions, better, beyond, limit):
+        behind, params = self.beyond(beyond)
+        self.cursor.execute(
+            f"SELECT rowid FROM {TABLE} WHERE {TABLE} MATCH %s{behind} ORDER BY rowid {self.direction} LIMIT %s",
+            (self.expression(terms, conditions, better), *params, limit),
+        )
+        return [position for (position,) in self.cursor.fetchall()]
+
+    def subquery(self):
+        return f"SELECT rowid FROM {TABLE} WHERE {TABLE} MATCH %s", [self.expression(self.query.terms)]
+
+    def all_positions(self):
+        self.cursor.execute(*self.subquery())
+        return [position for (position,) in self.cursor.fetchall()]
+
+    def expression(self, terms, conditions=(), better=()):
+        """Return the text for MATCH: all terms and conditions, in this notebook, and not in the better group.
+
+        Our terms hold neither quotes nor spaces, so that quoted they are never FTS5's syntax.
+        """
+        wanted = [f'"{notebook_term(self.notebook.pk)}"']
+        wanted += [self.one(term) for term in terms if not term.is_negated]
+        wanted += [self.any_of(alternatives) for alternatives in conditions]
+        banned = [self.one(term) for term in terms if term.is_negated]
+        if better:
+            banned.append("(" + " AND ".join(self.any_of(alternatives) for alternatives in better) + ")")
+        expression = "(" + " AND ".join(wanted) + ")"
+        return f"{expression} NOT ({' OR '.join(banned)})" if banned else expression
+
+    def any_of(self, alternatives):
+        return "(" + " OR ".join(self.one(term) for term in alternatives) + ")"
+
+    def one(self, term):
+        phrase = term_words(term)
+        if not term.is_prefix:
+            return f'"{" ".join(phrase)}"'
+        if self.expansion is None:
+            return f'("{" ".join(phrase)}" *)'
+        mark = "=" if phrase[-1].startswith("=") else ""
+        phrases = [" ".join([*phrase[:-1], mark + word]) for word in self.expansion]
+        return "(" + " OR ".join(f'"{phrase}"' for phrase in phrases) + ")"
+
+    @cached_property
+    def expansion(self):
+        """All words that begin like the search's last one; None when they are many, or the prefix index has them."""
+        [prefix] = [term.words[-1] for term in self.query.wanted if term.is_prefix]
+        if len(prefix) <= MIN_PREFIX_CHARS or self.cursor is None:
+            return None
+        # Behind the word itself, whose own list may be long to count.
+        self.cursor.execute(
+            f"SELECT term FROM {TABLE}_words WHERE term >= %s AND term < %s LIMIT %s",
+            (prefix + "\x01", prefix + "\U0010ffff", self.MAX_EXPANSION),
+        )
+        longer = [word for (word,) in self.cursor.fetchall()]
+        return None if len(longer) == self.MAX_EXPANSION else [prefix, *longer]
+
+
+def total_changes(cursor):
+    cursor.execute("SELECT total_changes()")
+    return cursor.fetchone()[0]
+
+
+class PostgreSQL(Search):
+    POSITION = "position"
+    # PostgreSQL keeps no more places of words than these, of one word and in all.
+    MAX_PLACES_OF_ONE = 255
+    MAX_PLACE = 16_383
+    # How many of the newest notes are looked through before the GIN index is asked: where a word is common, they do.
+    NEWEST = 100
+    DROP = [f"DROP TABLE IF EXISTS {TABLE}"]
+    CREATE = [
+        f"CREATE TABLE {TABLE} (note_id bigint PRIMARY KEY, notebook_id bigint NOT NULL, position bigint NOT NULL, "
+        # Out of line, so that reading positions alone reads little.
+        "words tsvector STORAGE EXTERNAL NOT NULL, long_text text) WITH (toast_tuple_target = 128)",
+        f"CREATE INDEX {TABLE}_words ON {TABLE} USING gin (words) WITH (fastupdate = off)",
+        f"CREATE UNIQUE INDEX {TABLE}_newest ON {TABLE} (notebook_id, position)",
+    ]
+
+    @classmethod
+    def add(cls, cursor, notes):
+        cursor.executemany(
+            f"INSERT INTO {TABLE} (note_id, notebook_id, position, words, long_text) "
+            "VALUES (%s, %s, %s, %s::tsvector, %s)",
+            [(note.pk, note.notebook_id, note.position, *cls.vector(*indexed(note))) for note in notes],
+        )
+
+    @staticmethod
+    def remove(cursor, notes):
+        cursor.execute(f"DELETE FROM {TABLE} WHERE note_id = ANY(%s)", [[note.pk for note in notes]])
+
+    @staticmethod
+    def erase(cursor, merges):
+        if merges is None:
+            cursor.execute(f"VACUUM {TABLE}")
+
+    @classmethod
+    def vector(cls, marked, title, body):
+        """Return (text of a tsvector, None), or with the words as long text where the places would not fit.
+
+        Title and body get places of their own with a gap between them, so that no phrase runs from one into the other;
+        the title's marked words get the title's places again.
+        """
+        places = {}
+        first_of_body = len(title) + 2
+        for start, terms in ((len(title) - len(marked) + 1, marked), (1, title), (first_of_body, body)):
+            for place, term in enumerate(terms, start):
+                places.setdefault(term, []).append(place)
+        is_long = first_of_body + len(body) > cls.MAX_PLACE or any(
+            len(of_one) > cls.MAX_PLACES_OF_ONE for of_one in places.values()
+        )
+        if is_long:
+            places = {
+                term: [place for place in of_one if place <= cls.MAX_PLACE][: cls.MAX_PLACES_OF_ONE]
+                for term, of_one in places.items()
+            }
+        lexemes = [
+            f"'{term}':{','.join(map(str, of_one))}" if of_one and of_one[0] > 0 else f"'{term}'"
+            for term, of_one in places.items()
+        ]
+        long_text = f" {' '.join(marked + title)} \n {' '.join(body)} " if is_long else None
+        return " ".join(lexemes), long_text
+
+    def hits(self, terms, conditions, better, beyond, limit):
+        condition, params = self.condition(terms, conditions, better)
+        behind, behind_params = self.beyond(beyond)
+        notebook = self.notebook.pk
+        found, newest = [], self.NEWEST if not better and not conditions else 0
+        while newest:
+            self.cursor.execute(
+                f"SELECT position FROM (SELECT * FROM {TABLE} WHERE notebook_id = %s{behind} "
+                f"ORDER BY position {self.direction} LIMIT %s) AS newest "
+                f"WHERE {condition} ORDER BY position {self.direction} LIMIT %s",
+                (notebook, *behind_params, newest, *params, limit),
+            )
+            found = self.cursor.fetchall()
+            is_common = len(found) * 60 > newest
+            # Half as many again as it should take, and never more than some thousands.
+            wider = 3 * newest * limit // (2 * len(found)) if found else 0
+            newest = wider if is_common and len(found) < limit and newest < 20 * self.NEWEST else 0
+        if len(found) < limit:
+            # MATERIALIZED, or the planner walks through the notebook from the newest note in search of a rare word.
+            self.cursor.execute(
+                f"WITH hits AS MATERIALIZED (SELECT position FROM {TABLE} WHERE {condition}{behind}) "
+                f"SELECT position FROM hits ORDER BY position {self.direction} LIMIT %s",
+                (*params, *behind_params, limit),
+            )
+            found = self.cursor.fetchall()
+        return [position for (position,) in found]
+
+    def subquery(self):
+        condition, params = self.condition(self.query.terms)
+        return f"SELECT position FROM {TABLE} WHERE {condition}", params
+
+    def all_positions(self):
+        self.cursor.execute(*self.subquery())
+        return [position for (position,) in self.cursor.fetchall()]
+
+    def condition(self, terms, conditions=(), better=()):
+        """Return (SQL, params): all terms and conditions, in this notebook, and not in the better group."""
+        in_notebook = Term((notebook_term(self.notebook.pk),))
+        wanted = [[in_notebook], *([term] for term in terms if not term.is_negated), *conditions]
+        banned = [term for term in terms if term.is_negated]
+        strict = self.all_of(wanted, " <-> ")
+        not_wanted = [self.one(term, " <-> ") for term in banned]
+        if better:
+            not_wanted.append(f"({self.all_of(better, ' <-> ')})")
+        if not_wanted:
+            strict += f" & !({' | '.join(not_wanted)})"
+        has_phrase = any(len(term_words(term)) > 1 for group in (*wanted, banned, *better) for term in group)
+        if not has_phrase:
+            return "words @@ %s::tsquery", [strict]
+
+        # Notes too long for places: the index finds those with the words, their text tells where the words stand.
+        params = [self.all_of(wanted, " & "), strict]
+        in_text = [self.in_long_text(group, params) for group in wanted]
+        in_text += [f"NOT {self.in_long_text([term], params)}" for term in banned]
+        if better:
+            in_text.append(f"NOT ({' AND '.join(self.in_long_text(group, params) for group in better)})")
+        words_stand_so = f"CASE WHEN long_text IS NULL THEN words @@ %s::tsquery ELSE {' AND '.join(in_text)} END"
+        return f"words @@ %s::tsquery AND {words_stand_so}", params
+
+    def all_of(self, groups, link):
+        return " & ".join(f"({' | '.join(self.one(term, link) for term in group)})" for group in groups)
+
+    def one(self, term, link):
+        phrase = [f"'{word}'" for word in term_words(term)]
+        return f"({link.join(phrase)}{':*' if term.is_prefix else ''})"
+
+    def in_long_text(self, group, params):
+        for term in group:
+            params.append(f" {' '.join(term_words(term))}{'' if term.is_prefix else ' '}")
+        return "(" + " OR ".join("strpos(long_text, %s) > 0" for _ in group) + ")"

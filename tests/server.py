@@ -1,0 +1,97 @@
+"""Starts the real server, granian as in `make serve`, in a process of its own on the database of the tests."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from django.db import connection
+
+PROJECT = Path(__file__).resolve().parent.parent
+START_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    log_path: Path
+    process: subprocess.Popen
+
+    @property
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+
+@contextmanager
+def serving(**environment):
+    """Yield a running Server; keyword arguments are environment variables of its own.
+
+    The test needs `transactional_db`: another process sees only what is committed.
+    """
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="notes-server-") as folder:
+        log_path = Path(folder, "log")
+        with log_path.open("w") as log:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "granian",
+                    "--interface",
+                    "wsgi",
+                    "--port",
+                    str(port),
+                    "notesproject.wsgi:application",
+                ],
+                cwd=PROJECT,
+                env=process_environment() | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        server = Server(f"http://127.0.0.1:{port}", log_path, process)
+        try:
+            wait_until_ready(server)
+            yield server
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def process_environment():
+    """Return the environment for a process on the database of the tests.
+
+    Without tests.settings, which pytest-django has put there: it would make up a database of its own.
+    """
+    return os.environ | {"DJANGO_SETTINGS_MODULE": "notesproject.settings", "DATABASE_URL": database_url()}
+
+
+def database_url():
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{quote(str(database['NAME']))}"
+    return f"postgres://{database['USER']}@/{quote(database['HOST'])}/{database['NAME']}"
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_until_ready(server):
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{server.url}/healthz", timeout=START_SECONDS).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"The server did not start:\n{server.log}")

@@ -1,0 +1,299 @@
+"""Who gets in: every route without a key, every kind of wrong key, and people with a session."""
+
+import hmac
+
+import pytest
+from django.contrib.admindocs.views import simplify_regex
+from django.contrib.auth import get_user_model
+from django.urls import get_resolver, reverse
+from rest_framework.test import APIClient
+
+from notes.api.permissions import Public
+from notes.checks import OPEN_BY_NATURE, routes
+from notes.models import Note, Revision
+from tests.conftest import client_with_key
+from tests.keys import OPERATOR_KEY
+
+NOTES = "/api/v1/notes"
+READS = ["GET", "HEAD", "OPTIONS"]
+WRITES = ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "ANYTHING"]
+
+
+def paths():
+    """Return {path: whether it is open to everybody} for every route outside the admin, with example values in it."""
+    examples = {"<id>": "0190f1c2-7a3b-7c4d-8e5f-001122334455", "<number>": "1", "<var>": "/nothing-here"}
+    found = {}
+    for route, pattern in routes(get_resolver().url_patterns):
+        path = simplify_regex(route)
+        for name, value in examples.items():
+            path = path.replace(name, value)
+        assert "<" not in path, f"Give {route} an example value."
+        view = getattr(pattern.callback, "cls", None)
+        found[path] = Public in view.permission_classes if view else route in OPEN_BY_NATURE
+    return found
+
+
+PATHS = paths()
+OPEN = [path for path, is_open in PATHS.items() if is_open]
+GUARDED = [path for path, is_open in PATHS.items() if not is_open]
+
+
+@pytest.fixture
+def passer_by(notebook):
+    """Somebody without a key, whose forms are held to CSRF as a browser's are."""
+    return APIClient(enforce_csrf_checks=True)
+
+
+@pytest.fixture
+def browser(notebook):
+    """A browser that no one has logged in with yet, held to CSRF."""
+    return APIClient(enforce_csrf_checks=True)
+
+
+@pytest.fixture
+def ada(db):
+    """A member of staff."""
+    return get_user_model().objects.create_user("ada", password="correct horse", is_staff=True)
+
+
+@pytest.fixture
+def user(db):
+    """Somebody with an account who is no member of staff."""
+    return get_user_model().objects.create_user("bob", password="battery staple")
+
+
+def test_the_walk_finds_the_routes_of_notes_and_the_open_ones():
+    assert {"/api/v1/notes/", "/api/v1/notes/0190f1c2-7a3b-7c4d-8e5f-001122334455/", "/api/v1/me/"} <= set(GUARDED)
+    assert {"/", "/healthz", "/readyz", "/api/schema/", "/api/docs/", "/api/nothing-here"} <= set(OPEN)
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("path", GUARDED)
+def test_without_a_key_no_write_gets_in(passer_by, path, method):
+    response = passer_by.generic(method, path, "{}", content_type="application/json")
+
+    assert response.status_code == 401
+    assert response["WWW-Authenticate"].startswith("ApiKey ")
+    assert response.json()["code"] == "not_authenticated"
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("path", OPEN)
+def test_an_open_route_takes_no_write(passer_by, path, method):
+    response = passer_by.generic(method, path, "{}", content_type="application/json")
+
+    assert response.status_code in {401, 403, 404, 405}
+
+
+@pytest.mark.parametrize("method", READS)
+@pytest.mark.parametrize("path", GUARDED)
+def test_on_a_private_notebook_no_read_gets_in_either(passer_by, settings, path, method):
+    settings.NOTES_PUBLIC_READS = False
+
+    response = passer_by.generic(method, path)
+
+    assert response.status_code == 401
+    assert response["WWW-Authenticate"].startswith("ApiKey ")
+
+
+@pytest.mark.parametrize("path", OPEN)
+def test_an_open_route_stays_open_beside_a_private_notebook(passer_by, settings, path):
+    settings.NOTES_PUBLIC_READS = False
+
+    response = passer_by.get(path)
+
+    assert response.status_code not in {401, 403}
+    assert response.status_code < 500
+
+
+def test_on_a_public_notebook_anybody_reads(passer_by, note):
+    assert passer_by.get(NOTES).status_code == 200
+    assert passer_by.get(f"{NOTES}/{note.uuid}").json()["title"] == "Plan"
+
+
+@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+def test_a_header_does_not_turn_a_read_into_a_write(passer_by, note, header):
+    passer_by.get(f"{NOTES}/{note.uuid}?_method=DELETE", headers={header: "DELETE"})
+
+    assert Note.objects.live().filter(pk=note.pk).exists()
+
+
+WRONG_KEYS = {
+    "empty": "",
+    "a space": " ",
+    "a tab": "\t",
+    "another": "another-key-of-some-length",
+    "last character differs": OPERATOR_KEY[:-1] + "X",
+    "last character missing": OPERATOR_KEY[:-1],
+    "one character more": OPERATOR_KEY + "x",
+    "a space behind": OPERATOR_KEY + " ",
+    "upper case": OPERATOR_KEY.upper(),
+    "twice": f"{OPERATOR_KEY}, {OPERATOR_KEY}",
+    "Latin-1": "schl\xfcssel",
+    "UTF-8 as WSGI hands it over": "ключ".encode().decode("latin-1"),
+    "beyond Latin-1": "ключ",
+    "NUL": OPERATOR_KEY + "\x00",
+    "very long": "x" * 100_000,
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("key", WRONG_KEYS.values(), ids=WRONG_KEYS)
+def test_a_wrong_key_is_a_401_even_where_none_is_needed(notebook, key, method):
+    response = client_with_key(key).generic(method, NOTES, '{"title": "x"}', content_type="application/json")
+
+    assert response.status_code == 401
+    assert response["WWW-Authenticate"].startswith("ApiKey ")
+    assert response.json()["code"] in {"wrong_key", "malformed_key"}
+    assert not Note.objects.exists()
+
+
+def test_an_answer_to_a_wrong_key_does_not_repeat_it(notebook):
+    response = client_with_key("some-secret-of-another-service").get(NOTES)
+
+    assert "some-secret-of-another-service" not in response.content.decode() + str(response.headers)
+
+
+def test_keys_are_compared_by_digests_of_one_length_in_constant_time(operator, monkeypatch):
+    compared = []
+
+    def compare(one, other):
+        compared.append((one, other))
+        return one == other
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+
+    response = operator.get(f"{NOTES}?limit=1")
+
+    assert response.status_code == 200
+    [(one, other)] = compared
+    assert len(one) == len(other) >= 32
+    assert OPERATOR_KEY not in (one, other)
+
+
+@pytest.mark.parametrize("parameter", ["X-API-Key", "x_api_key", "api_key", "key", "token"])
+def test_a_key_in_the_address_does_not_count(passer_by, parameter):
+    response = passer_by.post(f"{NOTES}?{parameter}={OPERATOR_KEY}", {"title": "x"})
+
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": OPERATOR_KEY},
+        {"Authorization": f"Bearer {OPERATOR_KEY}"},
+        {"Authorization": f"ApiKey {OPERATOR_KEY}"},
+        {"Authorization": f"Api-Key {OPERATOR_KEY}"},
+        {"Cookie": f"X-API-Key={OPERATOR_KEY}"},
+        {"API-Key": OPERATOR_KEY},
+        {"X-API-Token": OPERATOR_KEY},
+        {"X-Forwarded-X-API-Key": OPERATOR_KEY},
+    ],
+    ids=str,
+)
+def test_a_key_in_another_header_does_not_count(passer_by, headers):
+    response = passer_by.post(NOTES, {"title": "x"}, headers=headers)
+
+    assert response.status_code == 401
+
+
+def test_name_and_password_of_staff_in_a_header_open_nothing(passer_by, ada):
+    # Each guess at a password would cost half a second of processor time and be counted nowhere.
+    response = passer_by.post(NOTES, {"title": "x"}, headers={"Authorization": "Basic YWRhOmNvcnJlY3QgaG9yc2U="})
+
+    assert response.status_code == 401
+
+
+def test_staff_with_a_session_and_a_csrf_token_write(browser, ada):
+    browser.force_login(ada)
+    token = csrf_token(browser)
+
+    response = browser.post(NOTES, {"title": "x"}, headers={"X-CSRFToken": token})
+
+    assert response.status_code == 201
+    assert Revision.objects.get().writer == f"staff:{ada.pk}"
+
+
+@pytest.mark.parametrize("token", [None, "", "x" * 32, "x" * 64])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_staff_without_the_csrf_token_is_a_403(browser, ada, note, method, token):
+    browser.force_login(ada)
+    csrf_token(browser)
+    headers = {} if token is None else {"X-CSRFToken": token}
+    path = NOTES if method == "POST" else f"{NOTES}/{note.uuid}"
+
+    response = browser.generic(method, path, '{"title": "x"}', content_type="application/json", headers=headers)
+
+    assert response.status_code == 403
+    assert response.json()["code"] == "permission_denied"
+    assert Revision.objects.count() == 1
+
+
+def test_a_user_who_is_no_staff_reads_what_strangers_read_and_writes_nothing(browser, user, note):
+    browser.force_login(user)
+    token = csrf_token(browser)
+
+    read = browser.get(f"{NOTES}/{note.uuid}")
+    write = browser.patch(f"{NOTES}/{note.uuid}", {"title": "x"}, headers={"X-CSRFToken": token})
+
+    assert read.status_code == 200
+    assert write.status_code == 403
+    assert Note.objects.get().title == "Plan"
+
+
+def test_a_user_who_is_no_staff_does_not_read_a_private_notebook(browser, user, note, settings):
+    settings.NOTES_PUBLIC_READS = False
+    browser.force_login(user)
+
+    assert browser.get(NOTES).status_code == 403
+    assert browser.get(f"{NOTES}/{note.uuid}").status_code == 403
+
+
+def test_staff_read_a_private_notebook(browser, ada, note, settings):
+    settings.NOTES_PUBLIC_READS = False
+    browser.force_login(ada)
+
+    assert browser.get(f"{NOTES}/{note.uuid}").status_code == 200
+
+
+def test_a_member_of_staff_who_was_dismissed_is_a_stranger_again(browser, ada):
+    browser.force_login(ada)
+    token = csrf_token(browser)
+    ada.is_active = False
+    ada.save()
+
+    response = browser.post(NOTES, {"title": "x"}, headers={"X-CSRFToken": token})
+
+    assert response.status_code == 401
+
+
+def test_a_key_beside_the_session_of_an_admin_is_not_asked_for_a_csrf_token(browser, ada):
+    browser.force_login(ada)
+
+    response = browser.post(NOTES, {"title": "x"}, headers={"X-API-Key": OPERATOR_KEY})
+
+    assert response.status_code == 201
+    assert Revision.objects.get().writer == "operator"
+
+
+def test_a_wrong_key_beside_the_session_of_an_admin_is_a_401(browser, ada):
+    browser.force_login(ada)
+    token = csrf_token(browser)
+
+    response = browser.post(NOTES, {"title": "x"}, headers={"X-API-Key": "wrong", "X-CSRFToken": token})
+
+    assert response.status_code == 401
+
+
+def test_a_stranger_is_sent_from_the_admin_to_its_login(passer_by):
+    response = passer_by.get(reverse("admin:index"))
+
+    assert response.status_code == 302
+    assert response["Location"].startswith(reverse("admin:login"))
+
+
+def csrf_token(browser):
+    """Open a page as a browser does, and return the token of the cookie that came with it."""
+    browser.get(NOTES, headers={"Accept": "text/html"})
+    return browser.cookies["csrftoken"].value

@@ -1,0 +1,348 @@
+"""The database: set up so that an acknowledged write stays, writers take turns, and a fault is a 503."""
+
+import sqlite3
+import threading
+import time
+
+import pytest
+from django.conf import settings as project_settings
+from django.core.management import call_command
+from django.db import OperationalError, connection, connections, transaction
+from django.db.utils import ConnectionHandler
+from django.test.utils import CaptureQueriesContext
+
+from notes.models import Note, Notebook, Revision
+from notesproject.settings import database
+from tests.problems import problem_of
+
+NOTES = "/api/v1/notes"
+IS_SQLITE = project_settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+on_sqlite = pytest.mark.skipif(not IS_SQLITE, reason="about SQLite")
+on_postgresql = pytest.mark.skipif(IS_SQLITE, reason="about PostgreSQL")
+
+
+def value_of(statement, on=connection):
+    with on.cursor() as cursor:
+        cursor.execute(statement)
+        row = cursor.fetchone()
+        return row and row[0]
+
+
+def stored():
+    return list(Note.objects.order_by("pk").values()), Revision.objects.count(), Notebook.objects.default().revision
+
+
+# Both databases
+
+
+def test_no_request_is_one_transaction_as_a_whole():
+    assert project_settings.DATABASES["default"].get("ATOMIC_REQUESTS", False) is False
+
+
+QUERIES = {
+    # What is asked: how many statements, transaction control left out.
+    "GET list": 2,
+    "GET one": 2,
+    "GET list unchanged": 1,
+    # One of them looks for notes of the same moment, one writes the search index, two count a new tag.
+    "POST": 9,
+    # Two write the search index, four take leave of two tags that no other note bears.
+    "PUT": 12,
+    "PATCH": 8,
+    "PATCH without a change": 3,
+    "DELETE": 11,
+    "refused POST": 2,
+}
+
+
+@pytest.mark.parametrize("asked", QUERIES)
+@pytest.mark.django_db
+def test_each_request_costs_its_known_number_of_queries(operator, notebook, by, asked):
+    first, *_ = [notebook.create_note(by, title=f"Note {number}", tags=["a", "b"]) for number in range(5)]
+    url = f"{NOTES}/{first.uuid}"
+    tag = operator.get(NOTES).get("ETag", "")
+    requests = {
+        "GET list": lambda: operator.get(NOTES),
+        "GET one": lambda: operator.get(url),
+        "GET list unchanged": lambda: operator.get(NOTES, headers={"If-None-Match": tag}),
+        "POST": lambda: operator.post(NOTES, {"title": "New", "tags": ["x"]}),
+        "PUT": lambda: operator.put(url, {"title": "New"}),
+        "PATCH": lambda: operator.patch(url, {"title": "New"}),
+        "PATCH without a change": lambda: operator.patch(url, {"title": "Note 0"}),
+        "DELETE": lambda: operator.delete(url),
+        "refused POST": lambda: operator.post(NOTES, {"title": 1}),
+    }
+
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        response = requests[asked]()
+
+    statements = [
+        query["sql"]
+        for query in captured
+        if not query["sql"].startswith(("BEGIN", "COMMIT", "ROLLBACK", "SAVE", "REL"))
+    ]
+    assert response.status_code < 500
+    assert len(statements) == QUERIES[asked], "\n".join(statements)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_write_that_fails_halfway_leaves_nothing(operator, note):
+    before = stored()
+
+    def fail(execute, sql, params, many, context):
+        if "UPDATE" in sql and "notes_notebook" in sql:
+            raise OperationalError("the last statement of a write")
+        return execute(sql, params, many, context)
+
+    for write in (
+        lambda: operator.post(NOTES, {"title": "New"}),
+        lambda: operator.patch(f"{NOTES}/{note.uuid}", {"title": "New"}),
+        lambda: operator.delete(f"{NOTES}/{note.uuid}"),
+    ):
+        with connection.execute_wrapper(fail):
+            response = write()
+
+        assert problem_of(response, 503)
+        assert stored() == before
+
+
+# SQLite
+
+
+@pytest.fixture
+def service(tmp_path, django_db_blocker):
+    """A connection as the service opens it, to a database that `migrate` has made."""
+    path = tmp_path / "my notes" / "100% notes.sqlite3"
+    path.parent.mkdir()
+    path.touch()
+    handler = ConnectionHandler({"default": database(f"sqlite:///{str(path).replace('%', '%25')}")})
+    with django_db_blocker.unblock():
+        yield handler["default"]
+        handler["default"].close()
+
+
+@on_sqlite
+def test_each_connection_is_durable_patient_and_strict(service):
+    settings_of = {
+        name: value_of(f"PRAGMA {name}", service)
+        for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+    }
+
+    assert settings_of == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 20_000, "foreign_keys": 1}
+
+
+@on_sqlite
+@pytest.mark.django_db
+def test_the_connections_of_the_tests_are_those_of_the_service():
+    assert value_of("PRAGMA journal_mode") == "wal"
+    assert value_of("PRAGMA synchronous") == 2
+    assert value_of("PRAGMA busy_timeout") == 20_000
+    assert value_of("PRAGMA foreign_keys") == 1
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_has_the_write_lock_from_its_start(notebook):
+    rival = sqlite3.connect(connection.settings_dict["NAME"], timeout=0, isolation_level=None)
+
+    with transaction.atomic(), pytest.raises(sqlite3.OperationalError, match="locked"):
+        rival.execute("BEGIN IMMEDIATE")
+
+    rival.execute("BEGIN IMMEDIATE")
+    rival.execute("ROLLBACK")
+    rival.close()
+
+
+@on_sqlite
+def test_the_service_does_not_create_a_lost_file(tmp_path, django_db_blocker):
+    path = tmp_path / "lost.sqlite3"
+    handler = ConnectionHandler({"default": database(f"sqlite:///{path}")})
+
+    with django_db_blocker.unblock(), pytest.raises(OperationalError, match="unable to open"):
+        value_of("SELECT 1", handler["default"])
+    assert not path.exists()
+
+
+@on_sqlite
+def test_migrate_creates_the_file_and_its_folder(tmp_path, monkeypatch, django_db_blocker):
+    path = tmp_path / "new folder" / "notes.sqlite3"
+    handler = ConnectionHandler({"default": database(f"sqlite:///{path}")})
+    new = handler["default"]
+
+    with django_db_blocker.unblock():
+        monkeypatch.setattr(connections._connections, "default", new)
+        try:
+            call_command("migrate", verbosity=0)
+            tables = set(new.introspection.table_names())
+        finally:
+            new.close()
+
+    assert path.exists()
+    assert {"notes_note", "notes_notebook", "notes_revision"} <= tables
+
+
+@pytest.fixture
+def rival(notebook):
+    """Another process that holds the write lock."""
+    rival = sqlite3.connect(connection.settings_dict["NAME"], timeout=5, isolation_level=None)
+    rival.execute("BEGIN IMMEDIATE")
+    yield rival
+    rival.close()
+
+
+@pytest.fixture
+def pragma(transactional_db):
+    """Set something of this connection, and close it afterwards."""
+    yield lambda text: value_of(f"PRAGMA {text}")
+    connection.close()
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_reads_take_no_write_lock(operator, note, rival, pragma):
+    pragma("busy_timeout = 50")
+
+    for path in (NOTES, f"{NOTES}/{note.uuid}", "/api/v1/me", "/api/v1/nope", "/readyz", "/healthz"):
+        started = time.monotonic()
+
+        assert operator.get(path).status_code < 500
+        assert operator.head(path).status_code < 500
+        assert time.monotonic() - started < 1
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_stays_locked_is_a_503_and_loses_nothing(operator, note, rival, pragma):
+    before = stored()
+    pragma("busy_timeout = 50")
+
+    response = operator.patch(f"{NOTES}/{note.uuid}", {"title": "New"})
+
+    assert problem_of(response, 503)
+    assert "Retry-After" in response
+    assert stored() == before
+    rival.execute("ROLLBACK")
+    assert operator.patch(f"{NOTES}/{note.uuid}", {"title": "New"}).status_code == 200
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_writer_waits_for_the_lock_instead_of_failing(operator, note, rival):
+    # The rival's connection belongs to this thread; the writer gets one of its own.
+    answers = []
+
+    def write():
+        answers.append(operator.patch(f"{NOTES}/{note.uuid}", {"title": "New"}).status_code)
+        connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join(timeout=0.3)
+    assert answers == []
+    rival.execute("ROLLBACK")
+    writer.join(timeout=10)
+
+    assert answers == [200]
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_read_only_database_is_a_503_and_can_still_be_read(operator, note, pragma):
+    before = stored()
+    pragma("query_only = 1")
+
+    response = operator.post(NOTES, {"title": "New"})
+
+    assert problem_of(response, 503)
+    assert operator.get(f"{NOTES}/{note.uuid}").status_code == 200
+    pragma("query_only = 0")
+    assert stored() == before
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_full_disk_is_a_503_and_loses_nothing(operator, note, pragma):
+    pragma(f"max_page_count = {pragma('page_count')}")
+    # Pages that other tests have left free take some notes first.
+    for _ in range(50):
+        before = stored()
+        response = operator.post(NOTES, {"title": "New", "body": "x" * 90_000})
+        if response.status_code != 201:
+            break
+
+    assert problem_of(response, 503)
+    assert stored() == before
+    pragma("max_page_count = 1073741823")
+    assert operator.post(NOTES, {"title": "New", "body": "x" * 90_000}).status_code == 201
+
+
+# PostgreSQL
+
+
+@on_postgresql
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("statement_timeout", "30s"), ("lock_timeout", "20s"), ("idle_in_transaction_session_timeout", "1min")],
+)
+def test_no_statement_of_a_request_runs_or_waits_without_end(name, value):
+    # A new connection: `migrate`, which may run for hours, has lifted the timeout of the one that the tests share.
+    fresh = connections.create_connection("default")
+
+    assert value_of(f"SHOW {name}", fresh) == value
+    fresh.close()
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_the_server_has_closed_is_opened_again(operator, note):
+    value_of("SELECT 1")
+    backend = connection.connection.info.backend_pid
+    other = connections.create_connection("default")
+    value_of(f"SELECT pg_terminate_backend({backend}, 5000)", other)
+    other.close()
+    assert connection.settings_dict["CONN_HEALTH_CHECKS"] is True
+
+    # What Django does at the start of each request, and its test client leaves out.
+    connection.close_if_unusable_or_obsolete()
+
+    assert operator.get(f"{NOTES}/{note.uuid}").status_code == 200
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_read_only_server_is_a_503_and_can_still_be_read(operator, note):
+    before = stored()
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+
+    response = operator.post(NOTES, {"title": "New"})
+    read = operator.get(f"{NOTES}/{note.uuid}")
+    connection.close()
+
+    assert problem_of(response, 503)
+    assert read.status_code == 200
+    assert stored() == before
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_notebook_that_stays_locked_is_a_503_and_other_reads_go_on(operator, note):
+    before = stored()
+    other = connections.create_connection("default")
+    other.set_autocommit(False)
+    value_of("SELECT id FROM notes_notebook FOR UPDATE", other)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '100ms'")
+
+    response = operator.patch(f"{NOTES}/{note.uuid}", {"title": "New"})
+    read = operator.get(f"{NOTES}/{note.uuid}")
+    other.rollback()
+    other.close()
+    connection.close()
+
+    assert problem_of(response, 503)
+    assert read.status_code == 200
+    assert stored() == before

@@ -1,0 +1,107 @@
+"""The pages that lead a person in: `/`, the documentation to try out, and the OpenAPI document."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+from django.contrib.staticfiles import finders
+from django.urls import reverse_lazy
+
+HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+class Links(HTMLParser):
+    """Collects what a page loads and where it leads to."""
+
+    def __init__(self):
+        super().__init__()
+        self.loads, self.leads_to = [], []
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in {"src", "srcset", "data", "poster"} or (tag == "link" and name == "href"):
+                self.loads.append(value)
+            elif name in {"href", "action"}:
+                self.leads_to.append(value)
+
+
+def links(response):
+    parser = Links()
+    parser.feed(response.text)
+    return parser
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/api/docs", "/api/docs/", reverse_lazy("rest_framework:login"), "/api/v1/notes"]
+)
+def test_a_page_loads_what_it_needs_from_this_host_and_finds_it(stranger, settings, address):
+    response = stranger.get(address, headers=HTML)
+
+    assert response.status_code == 200
+    for source in links(response).loads:
+        if source.startswith("data:"):
+            continue
+        assert re.match(r"/(?!/)", source), source
+        assert finders.find(source.removeprefix(settings.STATIC_URL)), source
+
+
+def test_the_documentation_shows_the_document_of_this_host(stranger):
+    page = stranger.get("/api/docs", headers=HTML).text
+
+    assert '"/api/schema' in page
+    assert not re.findall(r"https?://(?!testserver)", page)
+
+
+def test_the_style_sheets_of_the_documentation_load_nothing_from_elsewhere(stranger, settings):
+    page = links(stranger.get("/api/docs", headers=HTML))
+
+    for source in page.loads:
+        if source.endswith(".css"):
+            style = Path(finders.find(source.removeprefix(settings.STATIC_URL))).read_text()
+            assert not re.findall(r"url\(['\"]?(?:https?:)?//", style)
+            assert "@import" not in style
+
+
+def test_the_document_is_yaml_unless_json_is_asked_for(stranger):
+    as_yaml = stranger.get("/api/schema")
+    as_json = stranger.get("/api/schema", headers={"Accept": "application/json"})
+    by_parameter = stranger.get("/api/schema?format=json")
+
+    document = yaml.safe_load(as_yaml.content)
+    assert as_yaml["Content-Type"].startswith("application/vnd.oai.openapi")
+    assert document["openapi"].startswith("3.")
+    assert json.loads(as_json.content) == json.loads(by_parameter.content) == document
+
+
+def test_the_document_is_the_committed_one(stranger, pytestconfig):
+    document = yaml.safe_load(stranger.get("/api/schema").content)
+
+    assert document == yaml.safe_load((pytestconfig.rootpath / "openapi.yaml").read_text())
+
+
+def test_the_documentation_tells_of_the_key(stranger):
+    document = yaml.safe_load(stranger.get("/api/schema").content)
+
+    key = document["components"]["securitySchemes"]["ApiKey"]
+    assert {name: key[name] for name in ("type", "in", "name")} == {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+    }
+    assert {"ApiKey": []} in document["paths"]["/api/v1/notes"]["post"]["security"]
+
+
+def test_the_first_page_leads_to_the_notes_the_documentation_and_the_administration(stranger):
+    response = stranger.get("/")
+
+    assert response.status_code == 200
+    assert {"/api/v1/notes", "/api/docs", "/admin/"} <= set(links(response).leads_to)
+    for address in links(response).leads_to:
+        assert stranger.get(address, headers=HTML, follow=True).status_code == 200
+
+
+def test_the_first_page_leads_to_no_other_host(stranger):
+    assert all(address.startswith("/") for address in links(stranger.get("/")).leads_to)

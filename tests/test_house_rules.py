@@ -1,0 +1,176 @@
+"""The rules of the house that a reader relies on, held by reading the code."""
+
+import ast
+import re
+
+import pytest
+
+from notesproject.settings import BASE_DIR
+
+NOTES = BASE_DIR / "notes"
+MODULES = sorted(path for path in NOTES.rglob("*.py") if "migrations" not in path.parts)
+NAMES = [str(path.relative_to(BASE_DIR)) for path in MODULES]
+
+# Imports run from the left to the right, never back.
+FLOORS = [
+    ["notes.api", "notes.admin", "notes.management", "notes.checks", "notes.apps"],
+    ["notes.transfer", "notes.verification"],
+    ["notes.models"],
+    ["notes.querysets"],
+    ["notes.search", "notes.keys", "notes.tags", "notes.request_id", "notes.diffs", "notes.words"],
+]
+# The admin answers requests too: Django's own admin cannot be written without django.http.
+MAY_SPEAK_HTTP = ("notes.api", "notes.admin")
+
+
+def module_name(path):
+    return ".".join(path.relative_to(BASE_DIR).with_suffix("").parts).removesuffix(".__init__")
+
+
+def tree_of(path):
+    return ast.parse(path.read_text(), filename=str(path))
+
+
+def imports(path):
+    """Yield the dotted name of everything that a module imports, wherever in it."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} has a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def calls(path):
+    """Yield (method name, source) of every call of a method."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node.func.attr, ast.unparse(node)
+
+
+def within(name, package):
+    return name == package or name.startswith(f"{package}.")
+
+
+def floor_of(name):
+    """Return the number of the floor that a module lives on, or None for a module that is none of ours."""
+    return next(
+        (number for number, floor in enumerate(FLOORS) for package in floor if within(name, package)),
+        None,
+    )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_imports_run_one_way(path):
+    here = floor_of(module_name(path))
+    if path.name == "__init__.py":
+        return
+
+    assert here is not None, "a new module: give it a floor"
+    for imported in imports(path):
+        there = floor_of(imported)
+        assert there is None or there >= here, f"{path.name} imports {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_only_the_api_and_the_admin_speak_http(path):
+    if any(within(module_name(path), package) for package in MAY_SPEAK_HTTP):
+        return
+
+    # The check of the routes has to name the permissions it looks for.
+    known = ["notes.api.permissions", "rest_framework.views"] if path.name == "checks.py" else []
+    for imported in imports(path):
+        spoken = any(within(imported, package) for package in ("rest_framework", "django.http", "notes.api"))
+        assert not spoken or any(within(imported, module) for module in known), imported
+
+
+def test_the_floor_below_the_models_knows_no_database():
+    for name in ("keys", "tags", "request_id"):
+        assert not [imported for imported in imports(NOTES / f"{name}.py") if within(imported, "django")]
+
+
+def test_no_module_is_a_drawer_for_everything():
+    drawers = {"utils", "util", "helpers", "helper", "common", "base", "misc", "services", "lib", "signals"}
+
+    assert not [name for name in NAMES if drawers & set(re.split(r"[/.]", name))]
+
+
+@pytest.mark.parametrize(("name", "lines"), [("models.py", 500), ("api/views.py", 300)])
+def test_a_module_is_split_before_it_is_too_long(name, lines):
+    assert len((NOTES / name).read_text().splitlines()) <= lines
+
+
+def test_every_module_but_the_empty_says_what_lives_there():
+    silent = [
+        name
+        for name, path in zip(NAMES, MODULES, strict=True)
+        if path.read_text() and not ast.get_docstring(tree_of(path)) and "management" not in name
+    ]
+
+    # Where the framework's own name says it all.
+    assert sorted(silent) == ["notes/api/urls.py", "notes/apps.py"]
+
+
+# One door
+
+
+def test_the_door_is_opened_in_the_models_only():
+    openers = [name for name, path in zip(NAMES, MODULES, strict=True) if "_write" in dict(calls(path))]
+
+    assert openers == ["notes/models.py"]
+
+
+def writes_outside_the_models():
+    """Yield (module, source) of every call that writes rows and stands outside models.py."""
+    methods = {"save", "update", "delete", "create", "bulk_create", "bulk_update", "get_or_create", "update_or_create"}
+    methods |= {"raw", "executemany"}
+    for name, path in zip(NAMES, MODULES, strict=True):
+        if name != "notes/models.py":
+            yield from ((name, source) for method, source in calls(path) if method in methods)
+
+
+# What writes outside the models and touches no note. Each line is a decision: read it before adding one.
+KNOWN_WRITES = {
+    "notes/querysets.py": r"(self\.update\(title=None, body=None, tags=None\)|known\.|self\.bulk_create\(|taken\.)",
+    # The index, which is made from the notes, and the count of tags: the door itself writes both.
+    "notes/search.py": r"cursor\.executemany\(",
+    "notes/api/errors.py": r"body\.update\(",
+    "notes/api/schema.py": r"schemas\[.*\.update\(",
+    "notes/api/notebooks.py": r"self\.notebook\.receipts\.create\(",
+    # The names of a notebook and of a key, which are columns of their own.
+    "notes/admin.py": r"obj\.save\(update_fields=(form\.changed_data if change else None|\['name'\])\)",
+    "notes/management/commands/backup.py": r"bar\.update\(",
+    "notes/management/commands/create_notebook.py": r"Notebook\.objects\.get_or_create\(name=name\)",
+    "notes/management/commands/rebuild_search.py": r"bar\.update\(",
+    "notes/management/commands/import_notes.py": r"(bar|counts)\.update\(",
+    "notes/management/commands/renew_epoch.py": r"Notebook\.objects\.filter\(pk=notebook\.pk\)\.update\(epoch=",
+}
+
+
+def test_no_note_is_written_outside_the_models():
+    unknown = [
+        (name, source)
+        for name, source in writes_outside_the_models()
+        if not re.match(KNOWN_WRITES.get(name, "$^"), source)
+    ]
+
+    assert unknown == []
+
+
+def test_no_save_is_overridden_and_no_signal_is_used():
+    for path in MODULES:
+        assert not [name for name in imports(path) if "signals" in name], path
+    overridden = {node.name for node in ast.walk(tree_of(NOTES / "models.py")) if isinstance(node, ast.FunctionDef)} & {
+        "save",
+        "delete",
+        "get_queryset",
+    }
+    assert overridden == set()
+
+
+def test_no_view_catches_everything():
+    for path in (NOTES / "api").glob("*.py"):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ExceptHandler):
+                assert node.type is not None, path
+                assert ast.unparse(node.type) not in {"Exception", "BaseException"}, path

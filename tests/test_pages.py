@@ -1,0 +1,226 @@
+"""Pages of a list: each note on one page, however many are written while somebody turns them."""
+
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+NOTES = "/api/v1/notes"
+
+
+@pytest.fixture
+def notes(notebook, by):
+    """Ten notes in the order of the list, all made in the same moment, as an import makes them."""
+    with notebook.locked():
+        made = [make_note(notebook, by, f"Note {number}") for number in range(10)]
+    return sorted(made, key=lambda note: note.position, reverse=True)
+
+
+def make_note(notebook, by, title, *, days_later=0, note_id=None):
+    moment = timezone.now().replace(year=2026, month=1, day=1, hour=0, minute=0, second=0, microsecond=123456)
+    return notebook.create_note(by, title=title, created_at=moment + timedelta(days=days_later), uuid=note_id)
+
+
+def test_pages_forwards_hold_each_note_once(stranger, notes):
+    pages = list(turn(stranger, f"{NOTES}?limit=4", "next"))
+
+    assert [len(page["results"]) for page in pages] == [4, 4, 2]
+    assert ids_of(*pages) == [str(note.uuid) for note in notes]
+
+
+def test_pages_backwards_hold_the_same_in_the_same_order(stranger, notes):
+    *_, last = turn(stranger, f"{NOTES}?limit=4", "next")
+
+    pages = [*turn(stranger, last["previous"], "previous")]
+
+    assert [len(page["results"]) for page in pages] == [4, 4]
+    assert ids_of(*reversed(pages), last) == [str(note.uuid) for note in notes]
+
+
+def test_the_first_page_has_no_previous_and_the_last_no_next(stranger, notes):
+    first, middle, last = turn(stranger, f"{NOTES}?limit=4", "next")
+    back = stranger.get(middle["previous"]).json()
+
+    assert first["previous"] is None
+    assert middle["previous"]
+    assert middle["next"]
+    assert last["next"] is None
+    assert (ids_of(back), back["previous"]) == (ids_of(first), None)
+
+
+@pytest.mark.parametrize("limit", [5, 10, 200])
+def test_a_last_page_that_is_just_full_has_no_empty_one_behind_it(stranger, notes, limit):
+    *_, last = turn(stranger, f"{NOTES}?limit={limit}", "next")
+
+    assert len(last["results"]) == min(limit, 10)
+
+
+def test_an_empty_list_is_one_page(stranger, notebook):
+    assert stranger.get(NOTES).json() == {"next": None, "previous": None, "results": []}
+
+
+def test_a_page_holds_fifty_where_no_limit_is_named(stranger, notebook, by):
+    with notebook.locked():
+        for number in range(51):
+            make_note(notebook, by, f"Note {number}")
+
+    assert len(stranger.get(NOTES).json()["results"]) == 50
+
+
+def test_what_is_created_between_two_pages_shifts_none(stranger, notebook, by, notes):
+    pages = turn(stranger, f"{NOTES}?limit=3", "next")
+    seen = ids_of(next(pages))
+
+    make_note(notebook, by, "Newer", days_later=1)
+    make_note(notebook, by, "Older", days_later=-1)
+    rest = ids_of(*pages)
+
+    assert [note_id for note_id in seen + rest if note_id in {str(note.uuid) for note in notes}] == [
+        str(note.uuid) for note in notes
+    ]
+    assert (
+        len(set(seen + rest)) == len(seen + rest) == 11
+    )  # The older one comes at the end, the newer one is behind us.
+
+
+def test_what_is_created_in_the_same_moment_shifts_none(stranger, notebook, by, notes):
+    pages = turn(stranger, f"{NOTES}?limit=3", "next")
+    seen = ids_of(next(pages))
+
+    others = {str(make_note(notebook, by, "Between").uuid) for _ in range(4)}
+    rest = ids_of(*pages)
+
+    assert [note_id for note_id in seen + rest if note_id not in others] == [str(note.uuid) for note in notes]
+    assert len(set(seen + rest)) == len(seen + rest)
+
+
+@pytest.mark.parametrize("direction", ["next", "previous"])
+def test_deleting_the_note_that_the_cursor_names_skips_and_repeats_none(operator, notes, direction):
+    first = operator.get(f"{NOTES}?limit=3").json()
+    second = operator.get(first["next"]).json()
+    named = ids_of(second)[-1 if direction == "next" else 0]
+
+    operator.delete(f"{NOTES}/{named}")
+    page = operator.get(second[direction]).json()
+
+    expected = notes[6:9] if direction == "next" else notes[0:3]
+    assert ids_of(page) == [str(note.uuid) for note in expected]
+
+
+def test_pages_stay_whole_while_others_create_and_delete_before_each(operator, notebook, by, notes):
+    pages = turn(operator, f"{NOTES}?limit=2", "next")
+    seen, deleted = [], set()
+
+    for page in pages:
+        seen += ids_of(page)
+        make_note(notebook, by, "Newer", days_later=1)
+        # The row that the next cursor names, and one ahead of it.
+        ahead = [str(note.uuid) for note in notes if str(note.uuid) not in {*seen, *deleted}]
+        for note_id in [seen[-1], *ahead[1:2]]:
+            operator.delete(f"{NOTES}/{note_id}")
+            deleted.add(note_id)
+
+    assert len(seen) == len(set(seen))
+    assert {str(note.uuid) for note in notes} - deleted <= set(seen)
+    assert seen == [str(note.uuid) for note in notes if str(note.uuid) in seen]
+
+
+def test_pages_backwards_stay_whole_while_others_create_and_delete(operator, notebook, by, notes):
+    *_, last = turn(operator, f"{NOTES}?limit=2", "next")
+    seen, deleted = ids_of(last), set()
+
+    for page in turn(operator, last["previous"], "previous"):
+        seen = ids_of(page) + seen
+        make_note(notebook, by, "Older", days_later=-1)
+        operator.delete(f"{NOTES}/{seen[0]}")
+        deleted.add(seen[0])
+
+    assert seen == [str(note.uuid) for note in notes]
+
+
+def test_a_cursor_whose_rest_was_deleted_is_an_empty_last_page(operator, notes):
+    first = operator.get(f"{NOTES}?limit=8").json()
+    for note in notes[8:]:
+        operator.delete(f"{NOTES}/{note.uuid}")
+
+    page = operator.get(first["next"]).json()
+
+    assert page["results"] == []
+    assert page["next"] is None
+
+
+def test_links_keep_the_other_parameters(stranger, notes):
+    first = stranger.get(f"{NOTES}?format=json&limit=3").json()
+    second = stranger.get(first["next"]).json()
+
+    for link in (first["next"], second["next"], second["previous"]):
+        query = parse_qs(urlsplit(link).query)
+        assert query.keys() == {"format", "limit", "cursor"}
+        assert (query["format"], query["limit"]) == (["json"], ["3"])
+
+
+def test_links_lead_to_the_address_that_was_asked(stranger, notes):
+    response = stranger.get(f"{NOTES}/?limit=3", headers={"Host": "localhost:8000"})
+
+    assert response.json()["next"].startswith(f"http://localhost:8000{NOTES}/?limit=3&cursor=")
+
+
+def test_the_limit_may_change_from_page_to_page(stranger, notes):
+    link = stranger.get(f"{NOTES}?limit=3").json()["next"]
+
+    page = stranger.get(link.replace("limit=3", "limit=5")).json()
+
+    assert ids_of(page) == [str(note.uuid) for note in notes[3:8]]
+
+
+def test_a_cursor_works_with_and_without_the_slash_at_the_end(stranger, notes):
+    link = stranger.get(f"{NOTES}?limit=3").json()["next"]
+
+    assert ids_of(stranger.get(link.replace("notes?", "notes/?")).json()) == ids_of(stranger.get(link).json())
+
+
+@pytest.mark.parametrize(
+    "limit", ["0", "-1", "201", "1000000000000000000000000000000", "1.5", "abc", "", " 5", "+5", "٣"]
+)
+def test_a_limit_that_is_no_number_from_1_to_200_is_a_400_that_names_it(stranger, notebook, limit):
+    response = stranger.get(NOTES, {"limit": limit})
+
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == ["limit"]
+
+
+def test_each_page_costs_the_same_queries_whatever_its_place_and_size(stranger, notes):
+    middle = stranger.get(f"{NOTES}?limit=3").json()["next"]
+    following = stranger.get(middle).json()
+
+    costs = [
+        queries_of(stranger, address)
+        for address in (NOTES, f"{NOTES}?limit=1", middle, following["next"], following["previous"])
+    ]
+
+    assert costs == [2] * 5  # The notebook, the page.
+
+
+def turn(client, address, direction):
+    """Yield page after page; each is asked for when the one before has been looked at."""
+    while address:
+        response = client.get(address)
+        assert response.status_code == 200, response.content
+        page = response.json()
+        yield page
+        address = page[direction]
+
+
+def ids_of(*pages):
+    return [note["id"] for page in pages for note in page["results"]]
+
+
+def queries_of(client, address):
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert client.get(address).status_code == 200
+    return len(queries)

@@ -1,0 +1,37 @@
+"""schemathesis sends what the OpenAPI document allows, and what it forbids, to the real server: the two must agree."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.keys import OPERATOR_KEY
+from tests.server import PROJECT, serving
+
+SEED = "20260115"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_the_server_keeps_to_the_openapi_document(notebook):
+    with serving() as server:
+        assert_conforms(server, "--max-examples", "8")
+
+
+@pytest.mark.prove
+def test_the_server_keeps_to_the_openapi_document_through_a_long_run(notebook):
+    with serving() as server:
+        assert_conforms(server, "--max-examples", "150")
+
+
+def assert_conforms(server, *options):
+    """Run every check on every operation of the committed document; schemathesis.toml says what is particular."""
+    program = Path(sys.executable).with_name("schemathesis")
+    command = [program, "--no-color", "--config-file", "tests/schemathesis.toml", "run", "openapi.yaml"]
+    arguments = ["--url", server.url, "--header", f"X-API-Key: {OPERATOR_KEY}", "--seed", SEED, "--checks", "all"]
+
+    run = subprocess.run([*command, *arguments, *options], cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Traceback" not in server.log

@@ -1,0 +1,263 @@
+"""One search, two engines: the same query finds the same notes, in the same order, on SQLite and PostgreSQL."""
+
+import random
+
+import pytest
+from django.core.management import call_command
+
+from notes import search, words
+from notes.verification import problems
+
+NOTES = "/api/v1/notes"
+
+# name: (title, body, tags)
+LIBRARY = {
+    "cafe": ("Café Zürich", "Ein Café am See, naïve Gäste", ["food"]),
+    "nfd": ("Decomposed", "cafe\u0301 written with a combining accent", []),
+    "apos": ("O’Reilly books", "don't panic, it’s l'homme", ["Food", "reading list"]),
+    "code": ("Admin list_display", "Use list_display in foo.bar() and created_at__gte, C++ and C# too", ["python"]),
+    "list": ("List display", "a list display of things, plain C here", []),
+    "url": ("Link", "See https://docs.djangoproject.com/en/5.0/ref/?q=1&x=%20y#top", []),
+    "emoji": ("Party 🎉", "thumbs 👍🏽 flag 🇩🇪 family 👨‍👩‍👧", []),
+    "cyr": ("Привет Мир", "Съешь ещё этих мягких булок", []),
+    "greek": ("Οδυσσέας", "ὁ ΟΔΥΣΣΕΎΣ πολύτροπος", []),
+    "arabic": ("مرحبا", "هذه الْعَرَبِيَّة لغة أحمد", []),
+    "zh": ("学习笔记", "我在北京大学学习计算机科学。", ["中文"]),
+    "ja": ("東京タワー", "昨日、東京都に行きました。ｶﾞｲﾄﾞ Python入門", []),
+    "ko": ("서울 여행", "우리는 서울에서 김치를 먹었다", []),
+    "sym": ("100% \\ _ '", "100% of 'quotes' and back\\slash NEAR AND OR NOT *star* \"dq\"", []),
+    "lig": ("ﬁne ＦＵＬＬ ㍿", "Straße İstanbul Łódź x² co\u00adoperate", []),
+    "sha": ("hash", "d" * 100 + "e" + " tail", []),
+    "thai": ("สวัสดี", "ภาษาไทยไม่มีช่องว่าง", []),
+    "edge": ("alpha beta", "gamma delta", []),
+}
+
+FINDS = {
+    # Accents, case, apostrophes, the last word as it is being typed.
+    "cafe": "cafe nfd", "CAFÉ": "cafe nfd", "caf": "cafe nfd", "caf ein": "", "ein caf": "cafe", "zurich": "cafe",
+    "don't": "apos", "don’t": "apos", "O'Reilly": "apos", "homme": "apos", '"l’homme"': "apos",
+    # Code, URLs, emoji.
+    "list_display": "code", '"list display"': "list", "list_dis": "code", "list display": "code list",
+    "foo.bar()": "code", "foo.ba": "code", "created_at__gte": "code", "created_at_gte": "",
+    "c++": "code", "C#": "code", "c": "code list", "C++ -c#": "",
+    "https://docs.djangoproject.com/en/5.0/ref/": "url", "docs.djangoproject.co": "url",
+    "🎉": "emoji", "👍": "emoji", "👍🏽": "emoji", "🇩🇪": "emoji", "🇪🇩": "", "👩": "emoji",
+    # Other scripts.
+    "привет": "cyr", "ПРИВЕТ": "cyr", "еще": "cyr", "мяг": "cyr", "Οδυσσεας": "greek", "οδυσσευς": "greek",
+    "ὀδυσσεύς": "greek", "العربية": "arabic", "احمد": "arabic", "مرحـبا": "arabic",
+    "北京": "zh", "大学": "zh", "京大": "zh", "北大": "", "京": "zh ja", "计算机科学": "zh", "学习 北京": "zh",
+    "-北京 学": "",
+    "東京": "ja", "東京都": "ja", "タワー": "ja", "ガイド": "ja", "python入門": "ja", "カイド": "",
+    "서울": "ko", "서울에서": "ko", "김치": "ko", "\u1109\u1165\u110b\u116e\u11af": "ko", "สวัส": "thai", "ไทย": "thai",
+    # Query text is never syntax.
+    "100%": "sym", "%": "", "_": "", "*": "", '"': "", "-": "", "'": "", "\\": "", "()": "", '""': "", "": "",
+    "NEAR": "sym", "near(": "sym", "NOT": "sym", "AND OR": "sym", "star*": "sym", "back\\slash": "sym", '"dq': "sym",
+    "title:alpha": "", "head : alpha": "", "=alpha": "edge", "~1": "url", "@food": "",
+    "^alpha": "edge", "{alpha}": "edge",
+    "alpha;--": "edge", "' OR 1=1 --": "",
+    # Compatibility forms, long runs.
+    "fine": "lig", "full": "lig", "株式": "lig", "strasse": "lig", "istanbul": "lig", "lodz": "lig", "x2": "lig",
+    "cooperate": "lig", "d" * 100 + "e": "sha", "d" * 100: "sha", "d" * 99 + "e": "", "d" * 64 + "e": "",
+    # Phrases, without, tags.
+    "alpha gamma": "edge", '"beta gamma"': "", '"alpha beta"': "edge", '"alpha bet"': "", "alpha bet": "edge",
+    "alph beta": "", "alpha -gamma": "", 'beta -"alpha beta"': "", 'beta -"beta alpha"': "edge", "alpha -": "edge",
+    "tag:food": "cafe apos", "tag:FOOD cafe": "cafe", 'tag:"reading list"': "apos", "tag:中文": "zh", "tag:foo": "",
+    "-tag:food reilly": "", "-tag:python display": "list", "Tag:Python": "code", "tag:": "", "nosuchword": "",
+}  # fmt: skip
+
+
+@pytest.fixture
+def library(notebook, by):
+    """Return {id: name} of the notes to search in."""
+    drafts = [{"title": title, "body": body, "tags": tags} for title, body, tags in LIBRARY.values()]
+    return {str(note.uuid): name for note, name in zip(notebook.create_notes(by, drafts), LIBRARY)}
+
+
+def found(client, **params):
+    response = client.get(NOTES, params)
+    assert response.status_code == 200, response.json()
+    return response.json()["results"]
+
+
+def test_each_query_finds_what_a_person_would_expect(operator, library):
+    for text, expected in FINDS.items():
+        for ordering in ("relevance", "-created_at", "created_at", "title"):
+            names = [library[note["id"]] for note in found(operator, q=text, ordering=ordering)]
+
+            assert sorted(names) == sorted(expected.split()), (text, ordering)
+
+
+def test_no_text_is_engine_syntax(operator, library):
+    chance = random.Random(3)
+    pieces = [
+        '"',
+        "*",
+        "-",
+        "(",
+        ")",
+        "NEAR",
+        "AND",
+        "OR",
+        "NOT",
+        ":",
+        "tag:",
+        "^",
+        "{",
+        "'",
+        "%",
+        "\\",
+        "北",
+        "é",
+        "c++",
+    ]
+    pieces += [
+        "a",
+        "_",
+        "a_b",
+        "~1",
+        "=x",
+        "@y",
+        "<->",
+        "&",
+        "|",
+        "!",
+        " ",
+        "  ",
+        "🎉",
+        "\u0301",
+        ";",
+        "--",
+        "\n",
+        "$$",
+    ]
+    for _ in range(400):
+        text = "".join(chance.choices(pieces, k=chance.randint(1, 12)))
+
+        assert operator.get(NOTES, {"q": text}).status_code == 200, text
+
+
+@pytest.mark.parametrize("text", ["x" * 501, "word " * 1500, " ".join(f"w{n}" for n in range(65)), "x" * 10_000])
+def test_a_search_that_is_too_long_is_a_400_that_names_it(operator, text):
+    response = operator.get(NOTES, {"q": text})
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "q"
+
+
+@pytest.mark.parametrize("text", [" ".join(f"w{n}" for n in range(64)), "北" * 64, '"' + "a " * 64 + '"', "-a " * 64])
+def test_a_search_at_the_limit_is_answered(operator, library, text):
+    assert operator.get(NOTES, {"q": text}).status_code == 200
+
+
+def test_the_best_notes_are_those_with_the_words_in_their_title(operator, notebook, by):
+    titles = ["nothing", "tea or milk", "milk, then tea", "black tea with milk", "tea with milk", "tea with milk"]
+    bodies = ["tea with milk"] * 6
+    notebook.create_notes(by, [{"title": title, "body": body} for title, body in zip(titles, bodies)])
+
+    hits = [note["title"] for note in found(operator, q="tea with milk")]
+
+    assert hits == [
+        "tea with milk",
+        "tea with milk",
+        "black tea with milk",
+        "milk, then tea",
+        "tea or milk",
+        "nothing",
+    ]
+
+
+@pytest.mark.parametrize("ordering", ["relevance", "-created_at", "created_at", "title", "-updated_at"])
+def test_pages_of_a_search_have_each_note_once(operator, notebook, by, ordering):
+    chance = random.Random(4)
+    drafts = [
+        {
+            "title": " ".join(chance.choices(["red", "green", "blue"], k=2)),
+            "body": "red " + "green " * chance.randint(0, 1),
+        }
+        for _ in range(60)
+    ]
+    notebook.create_notes(by, drafts)
+    whole = [note["id"] for note in found(operator, q="red green", ordering=ordering, limit=200)]
+    pages, url = [], f"{NOTES}?q=red+green&ordering={ordering}&limit=7"
+
+    while url:
+        answer = operator.get(url).json()
+        pages += [note["id"] for note in answer["results"]]
+        url = answer["next"]
+
+    assert pages == whole
+    assert len(set(pages)) == len(pages) > 30
+
+
+def test_a_cursor_of_another_search_is_a_400(operator, notebook, by):
+    notebook.create_notes(by, [{"title": "red"}] * 3)
+    cursor = operator.get(NOTES, {"q": "red", "limit": 1}).json()["next"].partition("cursor=")[2]
+
+    response = operator.get(f"{NOTES}?q=blue&limit=1&cursor={cursor}")
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "cursor"
+
+
+def test_highlights_are_cut_from_the_text_as_it_is(operator, notebook, by):
+    body = "x " * 200 + "Ein Café am See, CAFE\u0301 und Tee. " + "y " * 200
+    notebook.create_notes(by, [{"title": "Cafés", "body": body}])
+
+    [note] = found(operator, q="cafe")
+
+    # The last word of a search may be unfinished.
+    assert note["highlights"]["title"] == [{"start": 0, "text": "Cafés", "matches": [[0, 5]]}]
+    [fragment] = note["highlights"]["body"]
+    assert body[fragment["start"] :].startswith(fragment["text"])
+    assert [body[start:end] for start, end in fragment["matches"]] == ["Café", "CAFE\u0301"]
+
+
+def test_a_list_that_is_no_search_has_no_highlights(operator, note):
+    assert "highlights" not in found(operator)[0]
+    assert "highlights" not in found(operator, tag="work")[0]
+
+
+def test_a_word_is_found_in_a_body_of_any_length(operator, notebook, by):
+    late = "a b " * 24_000 + "late phrase here 北京大"
+    early = "late phrase here " + "x " * 40_000 + "phrase late"
+    odd = ["\ufdfa" * 90_000, "x" * 90_000, "e" + "\u0301" * 90_000, "🎉" * 90_000, "_" * 90_000]
+    notebook.create_notes(by, [{"title": "late", "body": late}, {"title": "early", "body": early}])
+    notebook.create_notes(by, [{"title": "odd", "body": body} for body in odd])
+
+    assert [note["title"] for note in found(operator, q='"late phrase here"', fields="title")] == ["early", "late"]
+    assert [note["title"] for note in found(operator, q='"phrase late"', fields="title")] == ["early"]
+    assert [note["title"] for note in found(operator, q="京大", fields="title")] == ["late"]
+
+
+def test_what_is_in_the_trash_is_found_by_no_search(operator, note, notebook):
+    url = f"{NOTES}/{note.uuid}"
+
+    operator.delete(url)
+    assert found(operator, q="plan") == found(operator, tag="work") == []
+    operator.post(f"{url}/restore")
+    assert len(found(operator, q="plan")) == len(found(operator, tag="work")) == 1
+    operator.patch(url, {"title": "Other", "tags": []})
+    assert found(operator, q="plan") == found(operator, tag="work") == []
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
+
+
+def test_the_index_is_rebuilt_by_a_command(operator, library, notebook, capsys):
+    with_index = [note["id"] for note in found(operator, q="cafe")]
+    search.clear()
+    assert found(operator, q="cafe") == []
+    assert "18 live notes are missing in the search index" in "".join(problems(notebook))
+
+    call_command("rebuild_search")
+
+    assert capsys.readouterr().out == "The index has 18 notes.\n"
+    assert [note["id"] for note in found(operator, q="cafe")] == with_index
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
+
+
+def test_highlighting_takes_linear_time():
+    query = words.parse('"a b" c d')
+
+    assert words.highlights(query, "a " * 50_000) == []
+    assert len(words.highlights(query, "a b c d " * 12_000)) == 3

@@ -1,0 +1,213 @@
+"""The checker of the proofs, and of operators: each way in which log, notes, trash and counter can disagree."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models import F
+from django.utils import timezone
+
+from notes import search
+from notes.models import Note, Notebook, Revision, Tag
+from notes.verification import problems
+
+
+@pytest.fixture
+def note(notebook, by):
+    """Revision 3 of a notebook whose number 2 belongs to another note."""
+    with notebook.locked():
+        note = notebook.create_note(by, title="Plan", body="One", tags=["work"])
+        notebook.create_note(by, title="Other")
+        note.edit(by, body="Two")
+    return note
+
+
+@pytest.fixture
+def trashed(note, by):
+    note.trash(by)
+    return note
+
+
+@pytest.fixture
+def purged(trashed, by):
+    trashed.purge(by)
+    return trashed
+
+
+def found_in(notebook):
+    notebook.refresh_from_db()
+    return "\n".join(problems(notebook))
+
+
+def test_a_notebook_after_every_kind_of_write_is_in_agreement(notebook, note, by):
+    note.trash(by)
+    note.restore(by)
+    note.prune(before=timezone.now(), keep=1)
+    note.trash(by)
+    note.purge(by)
+
+    assert found_in(notebook) == ""
+
+
+def test_an_empty_notebook_is_in_agreement(notebook):
+    assert found_in(notebook) == ""
+
+
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_a_counter_apart_from_the_log_is_reported(notebook, note, number):
+    Notebook.objects.update(revision=number)
+
+    assert f"The counter is at {number}, the last number in the log is 3." in found_in(notebook)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_hole_in_the_log_is_reported(notebook, note, number):
+    Revision.objects.filter(number=number).delete()
+
+    assert "The log has 2 rows" in found_in(notebook)
+
+
+def test_a_lost_end_of_the_log_is_reported(notebook, note):
+    Revision.objects.filter(number=3).delete()
+
+    found = found_in(notebook)
+
+    assert "The counter is at 3, the last number in the log is 2." in found
+    assert f"Note {note.uuid} is at revision 3, its last row in the log is 1." in found
+
+
+def test_a_log_that_does_not_begin_at_one_is_reported(notebook, note):
+    Revision.objects.update(number=F("number") + 10)
+    Note.objects.update(revision=F("revision") + 10)
+    Notebook.objects.update(revision=F("revision") + 10)
+
+    assert found_in(notebook) == "The log has 3 rows, from number 11 to 13."
+
+
+def test_an_empty_log_beside_notes_is_reported(notebook, note):
+    Revision.objects.all().delete()
+
+    found = found_in(notebook)
+
+    assert "The counter is at 3, the last number in the log is None." in found
+    assert f"Note {note.uuid} is at revision 3, its last row in the log is None." in found
+
+
+@pytest.mark.parametrize("revision", [1, 4])
+def test_a_note_apart_from_its_last_write_is_reported(notebook, note, revision):
+    Note.objects.filter(pk=note.pk).update(revision=revision)
+
+    assert f"Note {note.uuid} is at revision {revision}, its last row in the log is 3." in found_in(notebook)
+
+
+def test_a_note_that_claims_the_number_of_another_is_reported(notebook, note):
+    Revision.objects.filter(number=3).update(note=Note.objects.get(title="Other"))
+
+    assert f"Note {note.uuid} is at revision 3, its last row in the log is 1." in found_in(notebook)
+
+
+@pytest.mark.parametrize(("name", "value"), [("title", "Changed"), ("body", "two"), ("tags", ["home"]), ("tags", [])])
+def test_a_note_with_another_content_than_its_last_write_is_reported(notebook, note, name, value):
+    Note.objects.filter(pk=note.pk).update(**{name: value})
+
+    assert f"Note {note.uuid} has another {name} than its revision 3." in found_in(notebook)
+
+
+def test_a_last_write_with_another_content_than_the_note_is_reported(notebook, note):
+    Revision.objects.filter(number=3).update(body="One")
+
+    assert f"Note {note.uuid} has another body than its revision 3." in found_in(notebook)
+
+
+def test_a_present_whose_content_was_erased_from_the_log_is_reported(notebook, note):
+    Revision.objects.filter(number=3).erase()
+
+    assert found_in(notebook) == f"Revision 3 is the present of note {note.uuid} and has no content."
+
+
+def test_a_deleted_note_that_nobody_deleted_is_reported(notebook, note):
+    Note.objects.filter(pk=note.pk).update(deleted_at=timezone.now())
+
+    assert f"Note {note.uuid} is in the trash; its last write was: edit." in found_in(notebook)
+
+
+def test_a_live_note_that_was_deleted_is_reported(notebook, trashed):
+    Note.objects.filter(pk=trashed.pk).update(deleted_at=None)
+
+    assert f"Note {trashed.uuid} is not in the trash; its last write was: trash." in found_in(notebook)
+
+
+def test_a_purged_note_that_lives_is_reported(notebook, purged):
+    Note.objects.filter(pk=purged.pk).update(deleted_at=None)
+
+    assert f"Note {purged.uuid} is not in the trash; its last write was: purge." in found_in(notebook)
+
+
+def test_a_purged_note_that_is_no_longer_marked_is_reported(notebook, purged):
+    Note.objects.filter(pk=purged.pk).update(purged_at=None)
+
+    assert f"is the present of note {purged.uuid} and has no content." in found_in(notebook)
+
+
+@pytest.mark.parametrize(("name", "value"), [("title", "Plan"), ("body", "Two"), ("tags", ["work"])])
+def test_content_that_survived_a_purge_in_the_note_is_reported(notebook, purged, name, value):
+    Note.objects.filter(pk=purged.pk).update(**{name: value})
+
+    assert found_in(notebook) == f"Note {purged.uuid} was purged and still has content."
+
+
+def test_content_that_survived_a_purge_in_the_log_is_reported(notebook, purged):
+    Revision.objects.filter(number=1).update(title="Plan", body="One", tags=[])
+
+    assert found_in(notebook) == f"Revision 1 still has the content of note {purged.uuid}, which was purged."
+
+
+def test_the_command_exits_with_0_when_all_notebooks_agree(notebook, note):
+    Notebook.objects.create(name="second")
+
+    output = verify()
+
+    assert output == "default: 3 writes, all in agreement\nsecond: 0 writes, all in agreement\n"
+
+
+def test_the_command_exits_with_1_when_one_of_the_notebooks_disagrees(notebook, note):
+    Notebook.objects.create(name="second", revision=7)
+    output = StringIO()
+
+    with pytest.raises(SystemExit) as exit:
+        call_command("verify_notebook", stdout=output)
+
+    assert exit.value.code == 1
+    assert "default: 3 writes, all in agreement" in output.getvalue()
+    assert "second: The counter is at 7, the last number in the log is None." in output.getvalue()
+
+
+def test_the_command_looks_at_the_notebooks_that_are_named(notebook, note):
+    Notebook.objects.create(name="second", revision=7)
+
+    assert verify("default") == "default: 3 writes, all in agreement\n"
+    with pytest.raises(SystemExit):
+        verify("second")
+
+
+def test_the_command_refuses_a_name_that_no_notebook_has(notebook):
+    with pytest.raises(CommandError, match="There is no notebook work"):
+        verify("default", "work")
+
+
+def verify(*names):
+    output = StringIO()
+    call_command("verify_notebook", *names, stdout=output)
+    return output.getvalue()
+
+
+def test_a_live_note_that_is_not_in_the_search_index_is_reported(notebook, note):
+    search.clear()
+
+    assert "live notes are missing in the search index; rebuild_search puts them there." in found_in(notebook)
+
+
+def test_a_tag_that_is_counted_wrongly_is_reported(notebook, note):
+    Tag.objects.filter(key="work").update(notes=7)
+
+    assert "counted as 7." in found_in(notebook)
