@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import uuid
 from contextlib import closing
 from io import StringIO
 
@@ -156,6 +157,15 @@ def test_the_service_writes_on_after_a_backup(note, by, tmp_path):
     run_backup(tmp_path / "copy.sqlite3")
 
     assert note.edit(by, title="After")
+
+
+@on_sqlite
+def test_a_copy_is_another_history_to_clients_that_follow_the_changes(note, notebook, tmp_path):
+    run_backup(tmp_path / "copy.sqlite3")
+
+    [(epoch,)] = rows(tmp_path / "copy.sqlite3", "SELECT epoch FROM notes_notebook")
+    notebook.refresh_from_db()
+    assert uuid.UUID(epoch) != notebook.epoch
 
 
 @on_sqlite

@@ -100,6 +100,9 @@ def copy_sqlite(path):
         findings = [finding for (finding,) in copy.execute("PRAGMA integrity_check")]
         if findings != ["ok"]:
             raise CommandError(f"There is no new backup: the copy is damaged: {findings[0]}")
+        # What is restored from the copy is another history: clients that follow the old one must be told.
+        copy.execute("UPDATE notes_notebook SET epoch = lower(hex(randomblob(16)))")
+        copy.commit()
 
 
 def copy_postgresql(path):
