@@ -19,7 +19,7 @@ from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
@@ -356,11 +356,32 @@ class NoteAdmin(admin.ModelAdmin):
             "module_name": "Notes",
             "object": note,
             "opts": self.opts,
+            "can_revert": note.deleted_at is None and self.has_change_permission(request, note),
             "log": LogPage.of(note, before=int(before) if re.fullmatch("[0-9]{1,18}", before) else None),
             **(extra_context or {}),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/notes/note/object_history.html", context)
+
+    def get_urls(self):
+        view = self.admin_site.admin_view(self.revert_view)
+        return [path("<path:object_id>/revert/<int:number>/", view, name="notes_note_revert"), *super().get_urls()]
+
+    def revert_view(self, request, object_id, number):
+        """Write the content of an old revision again: the button in the log."""
+        note = self.get_object(request, unquote(object_id))
+        if note is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if request.method != "POST" or note.deleted_at or not self.has_change_permission(request, note):
+            raise PermissionDenied
+        with note.notebook.locked():
+            present = note.notebook.notes.live().filter(pk=note.pk).first()
+            revision = note.revisions.kept().filter(number=number).first()
+            if present and revision and present.revert(writer(request), revision):
+                self.message_user(request, f"The note is again what it was at revision {number}.", messages.SUCCESS)
+            else:
+                self.message_user(request, "Nothing was changed, so nothing was written.")
+        return redirect("admin:notes_note_change", note.pk)
 
 
 def writer(request):

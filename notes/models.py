@@ -216,6 +216,10 @@ class Note(models.Model):
         self._write(Revision.RESTORE, by, deleted_at=None)
         return True
 
+    def revert(self, by, revision):
+        """Write the content of an old revision again; return False where the note has it already."""
+        return self.edit(by, **{name: getattr(revision, name) for name in CONTENT})
+
     def purge(self, by):
         """Erase content and history for good. The row stays as a tombstone, the log rows say who wrote and when."""
         now = timezone.now()

@@ -895,3 +895,40 @@ def test_the_site_is_called_notes(browser):
 
     assert "<title>Administration | Notes administration</title>" in text
     assert '<a href="/admin/">Notes</a>' in text
+
+
+# Back to an old revision
+
+
+def test_a_button_in_the_log_writes_an_old_revision_again(staff, note, by):
+    note.edit(by, title="Changed", body="Other")
+    page = staff.get(f"/admin/notes/note/{note.pk}/change/").content.decode()
+    assert f'action="/admin/notes/note/{note.pk}/revert/1/"' in page
+    assert f'action="/admin/notes/note/{note.pk}/revert/2/"' not in page
+
+    response = staff.post(f"/admin/notes/note/{note.pk}/revert/1/", follow=True)
+
+    note.refresh_from_db()
+    assert (note.title, note.body, note.revision) == ("Plan", "One\nTwo\n", 3)
+    assert "again what it was at revision 1" in response.content.decode()
+    assert Revision.objects.get(number=3).writer.startswith("staff:")
+
+
+@pytest.mark.parametrize("number", [2, 99])
+def test_a_revision_that_is_the_present_or_unknown_writes_nothing(staff, note, by, number):
+    note.edit(by, title="Changed")
+
+    response = staff.post(f"/admin/notes/note/{note.pk}/revert/{number}/", follow=True)
+
+    assert "Nothing was changed" in response.content.decode()
+    assert Revision.objects.count() == 2
+
+
+def test_the_button_is_for_live_notes_posts_and_people_who_may_change_them(staff, note, by, client):
+    address = f"/admin/notes/note/{note.pk}/revert/1/"
+
+    assert staff.get(address).status_code == 403
+    assert client.post(address).status_code == 302
+    note.trash(by)
+    assert staff.post(address).status_code == 403
+    assert Revision.objects.count() == 2

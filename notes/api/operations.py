@@ -137,7 +137,7 @@ def found_revision(revisions, number):
 def restore_revision(access, note_id, fields, expected, *, number):
     note = expected_note(access.notebook.notes.live(), note_id, expected)
     revision = found_revision(note.revisions.kept(), number)
-    note.edit(access.writer, title=revision.title, body=revision.body, tags=revision.tags)
+    note.revert(access.writer, revision)
     return Outcome(200, note)
 
 
