@@ -6,25 +6,22 @@ from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import urlencode
 
-from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as ask_before_delete
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, connection
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from notes import diffs, tags
-from notes.models import CONTENT, MAX_TITLE_CHARS, ApiKey, Note, Notebook, Revision, Writer
+from notes import diffs
+from notes.forms import ApiKeyForm, NoteForm
+from notes.models import CONTENT, ApiKey, Note, Notebook, Revision, Writer
 
 admin.site.site_header = "Notes"
 admin.site.site_title = "Notes administration"
@@ -32,108 +29,6 @@ admin.site.index_title = "Administration"
 
 LOG_PAGE_SIZE = 50
 SET_BY_SERVER = ["created_at", "created_by", "revoked_at", "last_used_at"]
-
-
-class StoredText(forms.CharField):
-    """Text kept as it is: not trimmed, and not changed by a browser that merely showed it.
-
-    A textarea sends CRLF for every line break, a line input drops them all (HTML, "value sanitization algorithm").
-    So the text counts as changed when it differs from the stored one in more than that.
-    """
-
-    def __init__(self, *, line_break, **kwargs):
-        self.line_break = line_break
-        super().__init__(strip=False, **kwargs)
-
-    def has_changed(self, initial, data):
-        return self.as_shown(initial) != self.as_shown(data)
-
-    def as_shown(self, text):
-        return re.sub(r"\r\n|\r|\n", self.line_break, text or "")
-
-
-class TagsField(StoredText):
-    """A list, as one line with commas."""
-
-    def prepare_value(self, value):
-        return ", ".join(value) if isinstance(value, list) else value
-
-    def has_changed(self, initial, data):
-        return super().has_changed(self.prepare_value(initial), data)
-
-    def clean(self, value):
-        names = tags.split(super().clean(value))
-        if len(names) > tags.MAX_TAGS:
-            raise ValidationError(f"A note has at most {tags.MAX_TAGS} tags; these are {len(names)}.", code="max_tags")
-        for name in names:
-            if len(name) > tags.MAX_TAG_CHARS:
-                raise ValidationError(
-                    f"A tag has at most {tags.MAX_TAG_CHARS} characters; “{name[:20]}…” has {len(name)}.",
-                    code="max_length",
-                )
-        return names
-
-
-def default_notebook():
-    return Notebook.objects.filter(name=Notebook.objects.all().DEFAULT).first()
-
-
-class NoteForm(forms.ModelForm):
-    notebook = forms.ModelChoiceField(Notebook.objects.order_by("name"), initial=default_notebook)
-    title = StoredText(
-        max_length=MAX_TITLE_CHARS, line_break="", widget=AdminTextInputWidget(attrs={"class": "vLargeTextField"})
-    )
-    body = StoredText(required=False, line_break="\n", widget=AdminTextareaWidget(attrs={"rows": 20}))
-    tags = TagsField(
-        required=False,
-        line_break="",
-        widget=AdminTextInputWidget(attrs={"class": "vLargeTextField"}),
-        help_text=f"Separated by commas. At most {tags.MAX_TAGS}, of {tags.MAX_TAG_CHARS} characters each.",
-    )
-    opened_at_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.fields["opened_at_revision"].initial = self.instance.revision
-
-    @property
-    def changes(self):
-        """The columns that the person changed, with their new values."""
-        return {name: self.cleaned_data[name] for name in CONTENT if name in self.changed_data}
-
-    def clean_body(self):
-        body = self.cleaned_data["body"]
-        # Browsers send CRLF whatever the text had. LF is the rule; a note that was written with CRLF keeps it.
-        if "\r\n" not in self.instance.body:
-            body = body.replace("\r\n", "\n")
-        # A limit that was lowered since must not forbid a new title for an old note.
-        if len(body) > settings.NOTES_MAX_BODY_CHARS and "body" in self.changed_data:
-            raise ValidationError(
-                f"The body has at most {settings.NOTES_MAX_BODY_CHARS:,} characters; this one has {len(body):,}.",
-                code="max_length",
-            )
-        return body
-
-    def clean(self):
-        super().clean()
-        # NoteAdmin read this row under the lock: nobody can come between this comparison and the write.
-        if not self.instance.pk:
-            return
-        if self.instance.deleted_at:
-            raise ValidationError(
-                "This note has been moved to the trash, and nothing was saved. Copy your text if you need it.",
-                code="in_trash",
-            )
-        if self.cleaned_data.get("opened_at_revision") != self.instance.revision:
-            raise ValidationError(
-                format_html(
-                    "This note has been changed since you opened it, and nothing was saved: your text is still here. "
-                    '<a href="{}" target="_blank">Open the note as it is now</a> in another tab and make your change '
-                    "there.",
-                    reverse("admin:notes_note_change", args=[self.instance.pk]),
-                ),
-                code="changed",
-            )
 
 
 class WithoutBodies(ChangeList):
@@ -466,14 +361,6 @@ class NotebookAdmin(admin.ModelAdmin):
     def save_model(self, request, obj, form, change):
         # Only what was changed: all columns would set back the counter of a notebook that is written to meanwhile.
         obj.save(update_fields=form.changed_data if change else None)
-
-
-class ApiKeyForm(forms.ModelForm):
-    def clean_expires_at(self):
-        expires_at = self.cleaned_data["expires_at"]
-        if expires_at and expires_at <= timezone.now():
-            raise ValidationError("This time is over; choose one to come.", code="future")
-        return expires_at
 
 
 @admin.register(ApiKey)

@@ -13,7 +13,7 @@ NAMES = [str(path.relative_to(BASE_DIR)) for path in MODULES]
 
 # Imports run from the left to the right, never back.
 FLOORS = [
-    ["notes.api", "notes.admin", "notes.management", "notes.checks", "notes.apps"],
+    ["notes.api", "notes.admin", "notes.forms", "notes.management", "notes.checks", "notes.apps"],
     ["notes.transfer", "notes.verification"],
     ["notes.models"],
     ["notes.querysets"],
