@@ -174,7 +174,11 @@ NOTES_RATE_READS = read("NOTES_RATE_READS")
 NOTES_RATE_WRITES = read("NOTES_RATE_WRITES")
 NOTES_RATE_FAILURES = read("NOTES_RATE_FAILURES")
 NOTES_PROXIES = read("NOTES_PROXIES")
-CACHES = {"default": read("CACHE_URL")}
+CACHES = {
+    "default": read("CACHE_URL"),
+    # What each process may keep for itself.
+    "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "local"},
+}
 
 ALLOWED_HOSTS = read("ALLOWED_HOSTS")
 ROOT_URLCONF = "notesproject.urls"

@@ -109,13 +109,13 @@ TABLE = """
   DELETE                  401     401   403    403    204     404      204      403     403     403
 
 /api/schema
-  GET HEAD OPTIONS        200     401   200    200    200     200      200      200     200     200
-  POST PUT PATCH DELETE   405     401   405    405    405     405      405      405     403     405
+  GET HEAD OPTIONS        200     200   200    200    200     200      200      200     200     200
+  POST PUT PATCH DELETE   405     405   405    405    405     405      405      405     405     405
 
 /api/docs
-  GET HEAD                200     401   200    200    200     200      200      200     200     200
-  OPTIONS                 405     401   405    405    405     405      405      405     405     405
-  POST PUT PATCH DELETE   405     401   405    405    405     405      405      405     403     405
+  GET HEAD                200     200   200    200    200     200      200      200     200     200
+  OPTIONS                 405     405   405    405    405     405      405      405     405     405
+  POST PUT PATCH DELETE   405     405   405    405    405     405      405      405     405     405
 
 /api/nothing-here
   GET HEAD OPTIONS        404     404   404    404    404     404      404      404     404     404

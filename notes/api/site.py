@@ -28,10 +28,13 @@ class MeView(NotebookView):
 
 class SchemaView(SpectacularAPIView):
     permission_classes = [Public]
+    # The same for everybody: who asks is not looked at, and the answer is kept for a minute (see urls.py).
+    authentication_classes = []
 
 
 class DocsView(SpectacularSwaggerView):
     permission_classes = [Public]
+    authentication_classes = []
     # Its only renderer is the page: there is nothing to answer OPTIONS with.
     http_method_names = ["get", "head"]
 
