@@ -5,7 +5,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.expressions import RawSQL
 
 from notes import search, tags
@@ -84,6 +84,10 @@ class NoteQuerySet(models.QuerySet):
 class RevisionQuerySet(models.QuerySet):
     def kept(self):
         return self.filter(body__isnull=False)
+
+    def unerased(self):
+        """Return the rows that have any content left."""
+        return self.filter(Q(title__isnull=False) | Q(body__isnull=False) | Q(tags__isnull=False))
 
     def erase(self):
         """Erase the content; who wrote, when and what was done stays."""

@@ -21,8 +21,11 @@ def problems(notebook):
         present = notebook.revisions.filter(number=F("note__revision")).select_related("note")
         for revision in present.iterator(chunk_size=500):
             yield from note_problems(revision.note, revision)
-        for revision in notebook.revisions.kept().exclude(note__purged_at=None):
-            yield f"Revision {revision.number} still has the content of note {revision.note.uuid}, which was purged."
+        for revision in notebook.revisions.unerased().exclude(note__purged_at=None).select_related("note"):
+            yield f"Revision {revision.number} still has content of note {revision.note.uuid}, which was purged."
+        for revision in notebook.revisions.exclude(note__notebook=notebook):
+            yield f"Revision {revision.number} belongs to a note of another notebook."
+        yield from receipt_problems(notebook)
         yield from index_problems(notebook)
         yield from tag_problems(notebook)
 
@@ -44,12 +47,24 @@ def note_problems(note, last_write):
     elif last_write.body is None:
         yield f"Revision {last_write.number} is the present of note {note.uuid} and has no content."
     else:
-        for name in CONTENT:
+        for name in [*CONTENT, "updated_at"]:
             if getattr(note, name) != getattr(last_write, name):
                 yield f"Note {note.uuid} has another {name} than its revision {note.revision}."
+    if bool(note.purged_at) != (last_write.action == Revision.PURGE):
+        what = "purged" if note.purged_at else "not purged"
+        yield f"Note {note.uuid} is {what}; its last write was: {last_write.action}."
     if bool(note.deleted_at) != (last_write.action in ACTIONS_THAT_LEAVE_IT_DELETED):
         where = "in" if note.deleted_at else "not in"
         yield f"Note {note.uuid} is {where} the trash; its last write was: {last_write.action}."
+
+
+def receipt_problems(notebook):
+    """Receipts name numbers of the log, which is without a hole: none may be beyond its end."""
+    for receipt in notebook.receipts.iterator(chunk_size=500):
+        if isinstance(receipt.outcomes, list) and any(
+            not 0 < number <= notebook.revision for _, number in receipt.outcomes
+        ):
+            yield f"The receipt of {receipt.writer} for {receipt.key!r} names a write that is not in the log."
 
 
 def index_problems(notebook):

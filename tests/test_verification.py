@@ -159,7 +159,7 @@ def test_content_that_survived_a_purge_in_the_note_is_reported(notebook, purged,
 def test_content_that_survived_a_purge_in_the_log_is_reported(notebook, purged):
     Revision.objects.filter(number=1).update(title="Plan", body="One", tags=[])
 
-    assert found_in(notebook) == f"Revision 1 still has the content of note {purged.uuid}, which was purged."
+    assert found_in(notebook) == f"Revision 1 still has content of note {purged.uuid}, which was purged."
 
 
 def test_the_command_exits_with_0_when_all_notebooks_agree(notebook, note):
@@ -211,3 +211,37 @@ def test_a_tag_that_is_counted_wrongly_is_reported(notebook, note):
     Tag.objects.filter(key="work").update(notes=7)
 
     assert "counted as 7." in found_in(notebook)
+
+
+@pytest.mark.parametrize("left", [{"title": "Plan"}, {"tags": ["home"]}])
+def test_any_content_that_a_purge_left_in_the_log_is_reported(notebook, purged, left):
+    row = Revision.objects.filter(note=purged).order_by("number").first()
+    Revision.objects.filter(pk=row.pk).update(**left)
+
+    assert f"Revision {row.number} still has content of note {purged.uuid}, which was purged." in found_in(notebook)
+
+
+def test_a_note_that_is_purged_without_a_purge_in_the_log_is_reported(notebook, trashed):
+    Note.objects.filter(pk=trashed.pk).update(purged_at=timezone.now(), title="", body="", tags=[])
+    Revision.objects.filter(note=trashed).erase()
+
+    assert f"Note {trashed.uuid} is purged; its last write was: trash." in found_in(notebook)
+
+
+def test_another_time_of_change_than_in_the_log_is_reported(notebook, note):
+    Note.objects.filter(pk=note.pk).update(updated_at=timezone.now())
+
+    assert f"Note {note.uuid} has another updated_at than its revision 3." in found_in(notebook)
+
+
+def test_a_log_row_of_a_note_of_another_notebook_is_reported(notebook, note):
+    other = Notebook.objects.create(name="other")
+    Revision.objects.filter(number=1).update(notebook=other)
+
+    assert "Revision 1 belongs to a note of another notebook." in "\n".join(problems(other))
+
+
+def test_a_receipt_of_a_write_that_is_not_in_the_log_is_reported(notebook, note):
+    notebook.receipts.create(writer="operator", key="1", request_digest="x", outcomes=[[201, 99]])
+
+    assert "The receipt of operator for '1' names a write that is not in the log." in found_in(notebook)

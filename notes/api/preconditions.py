@@ -88,10 +88,11 @@ def raise_428_if_unconditional(expected):
 
 
 def raise_412(note, detail):
-    from notes.api.serializers import NoteSerializer
+    from notes.api.serializers import NoteSerializer, TrashedNoteSerializer
 
     error = PreconditionFailed(detail)
-    error.members = {"current": NoteSerializer(note).data}
+    serializer_class = TrashedNoteSerializer if note.deleted_at else NoteSerializer
+    error.members = {"current": serializer_class(note).data}
     raise error
 
 
