@@ -9,6 +9,7 @@ URL := http://$(HOST):$(PORT)
 
 # A stamp is newer than its requirements once they are installed, so that a second start reinstalls nothing.
 .venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer, please: make PYTHON=python3.13")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@

@@ -61,9 +61,9 @@ def note_problems(note, last_write):
 def receipt_problems(notebook):
     """Receipts name numbers of the log, which is without a hole: none may be beyond its end."""
     for receipt in notebook.receipts.iterator(chunk_size=500):
-        if isinstance(receipt.outcomes, list) and any(
-            not 0 < number <= notebook.revision for _, number in receipt.outcomes
-        ):
+        # That of a renamed tag has no numbers.
+        numbers = [number for _, number in receipt.outcomes] if isinstance(receipt.outcomes, list) else []
+        if any(not 0 < number <= notebook.revision for number in numbers):
             yield f"The receipt of {receipt.writer} for {receipt.key!r} names a write that is not in the log."
 
 

@@ -1,6 +1,8 @@
-"""Starts the real server, granian as in `make serve`, in a process of its own on the database of the tests."""
+"""Starts a real server, granian as in `make serve` or runserver, as a process on the database of the tests."""
 
 import os
+import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from django.db import connection
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_SECONDS = 20
+APPLICATION = "notesproject.wsgi:application"
 
 
 @dataclass(frozen=True)
@@ -29,27 +32,27 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
 
-@contextmanager
-def serving(**environment):
-    """Yield a running Server; keyword arguments are environment variables of its own.
+def serving(*options, **environment):
+    """Yield a running Server; options of granian win over those of `make serve`; keywords are environment variables.
 
     The test needs `transactional_db`: another process sees only what is committed.
     """
+    return running("-m", "granian", *granian_options(), *options, "--port", "{port}", APPLICATION, **environment)
+
+
+def serving_for_development(**environment):
+    """Yield a running Server as `serving` does: Django's runserver."""
+    return running("manage.py", "runserver", "--noreload", "127.0.0.1:{port}", **environment)
+
+
+@contextmanager
+def running(*arguments, **environment):
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="notes-server-") as folder:
         log_path = Path(folder, "log")
         with log_path.open("w") as log:
             process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "granian",
-                    "--interface",
-                    "wsgi",
-                    "--port",
-                    str(port),
-                    "notesproject.wsgi:application",
-                ],
+                [sys.executable, *(argument.format(port=port) for argument in arguments)],
                 cwd=PROJECT,
                 env=process_environment() | environment,
                 stdin=subprocess.DEVNULL,
@@ -63,6 +66,12 @@ def serving(**environment):
         finally:
             process.terminate()
             process.wait()
+
+
+def granian_options():
+    """Return the options of `make serve`, read from the Makefile: what is tested is what runs."""
+    makefile = (PROJECT / "Makefile").read_text().replace("\\\n", " ")
+    return shlex.split(re.search(r"^GRANIAN := \$\(BIN\)/granian (.*)$", makefile, flags=re.MULTILINE)[1])
 
 
 def process_environment():

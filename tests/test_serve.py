@@ -1,0 +1,217 @@
+"""Lesson ten: the service as `make serve` runs it, in a copy of the project with a .env of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connection
+
+from notes.models import Note
+from notesproject.settings import ENVIRONMENT
+from tests.server import PROJECT, free_port, serving
+from tests.wire import Connection
+
+NOTES = "/api/v1/notes"
+START_SECONDS = 60
+# The kill timeout of granian is the longest a stop may take, and only with an upload that stalls.
+STOP_SECONDS = 10
+KEPT_OUT = (".*", "*.sqlite3*", "staticfiles", "tests", "__pycache__")
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict
+    text: str
+
+
+@dataclass(frozen=True)
+class Service:
+    folder: Path
+    url: str
+    process: subprocess.Popen
+
+    @property
+    def log(self):
+        return (self.folder / "stderr").read_text()
+
+    def ask(self, path, fields=None, **headers):
+        """GET the path, or POST the fields with the key that `make` has written to .env."""
+        if fields is not None:
+            env = (self.folder / ".env").read_text().splitlines()
+            key = next(line.partition("=")[2] for line in env if line.startswith("API_KEY="))
+            headers |= {"X-API-Key": key, "Content-Type": "application/json"}
+        content = None if fields is None else json.dumps(fields).encode()
+        request = urllib.request.Request(self.url + path, content, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=START_SECONDS) as response:
+                return Answer(response.status, response.headers, response.read().decode())
+        except urllib.error.HTTPError as response:
+            with response:
+                return Answer(response.status, response.headers, response.read().decode())
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, django_db_setup):
+    """What `make serve` starts in an empty folder: fresh secrets, an empty SQLite file, static files collected."""
+    if connection.vendor != "sqlite":
+        pytest.skip("the run on SQLite has tried it")
+    folder = tmp_path_factory.mktemp("make-serve") / "project"
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*KEPT_OUT))
+    shutil.copy(PROJECT / ".env.example", folder)
+    (folder / ".venv").symlink_to(sys.prefix)
+    # Neither the settings of the tests nor the flags of the `make` that may run them.
+    ours = {*ENVIRONMENT, "NOTES_ENV_FILE", "DJANGO_SETTINGS_MODULE", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    port = free_port()
+    command = ["make", "serve", f"PORT={port}", "--old-file=.venv/installed"]
+    with (folder / "stdout").open("w") as stdout, (folder / "stderr").open("w") as stderr:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+        )
+    service = Service(folder, f"http://127.0.0.1:{port}", process)
+    try:
+        wait_until_ready(service)
+        yield service
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_until_ready(service):
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and service.process.poll() is None:
+        try:
+            assert service.ask("/readyz").status == 200
+            return
+        except urllib.error.URLError:
+            time.sleep(0.05)
+    raise RuntimeError(f"`make serve` did not start:\n{service.log}")
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/static/admin/css/base.css", "text/css"),
+        ("/static/rest_framework/css/default.css", "text/css"),
+        ("/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js", "text/javascript"),
+    ],
+)
+def test_static_files_of_admin_api_and_docs_are_served(service, path, media_type):
+    answer = service.ask(path)
+
+    assert answer.status == 200
+    assert answer.headers.get_content_type() == media_type
+
+
+def test_static_files_are_compressed_for_those_who_can_read_it(service):
+    path = f"{service.url}/static/admin/css/base.css"
+
+    with urllib.request.urlopen(urllib.request.Request(path, headers={"Accept-Encoding": "gzip"})) as response:
+        assert response.headers["Content-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    "path", ["/nope", "/api/v1/nope", "/static/nope", "/static/../manage.py", "/static/%2e%2e/.env"]
+)
+def test_a_404_shows_no_trace_and_no_file(service, path):
+    answer = service.ask(path)
+
+    assert answer.status == 404
+    assert_shows_nothing(answer, service)
+
+
+def test_a_500_shows_no_trace_and_its_traceback_is_in_the_log(service):
+    (service.folder / "notes/templates/notes/index.html").unlink()
+
+    answer = service.ask("/", **{"X-Request-ID": "the-500"})
+
+    assert answer.status == 500
+    assert answer.headers["X-Request-ID"] == "the-500"
+    assert_shows_nothing(answer, service)
+    assert "ERROR notes.errors [the-500] TemplateDoesNotExist\nTraceback" in service.log
+
+
+def assert_shows_nothing(answer, service):
+    for sign in ("Traceback", "DEBUG", str(service.folder), "SECRET_KEY", "urlpatterns", "django."):
+        assert sign not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/api/docs", "/admin/login/", "/readyz"])
+def test_the_pages_for_people_are_there(service, path):
+    assert service.ask(path).status == 200
+
+
+def test_the_log_has_one_line_for_each_request_under_its_id_on_standard_error(service):
+    service.ask("/healthz", **{"X-Request-ID": "find-me"})
+
+    lines = [line for line in service.log.splitlines() if "find-me" in line]
+    assert len(lines) == 1
+    assert " INFO notes.requests [find-me] GET '/healthz' 200 " in lines[0]
+    assert "find-me" not in (service.folder / "stdout").read_text()
+
+
+def test_a_note_is_kept(service):
+    created = service.ask(NOTES, {"title": "First"})
+
+    assert created.status == 201
+    assert json.loads(service.ask(f"{NOTES}/{json.loads(created.text)['id']}").text)["title"] == "First"
+
+
+# On the database of the tests
+
+
+def test_a_database_that_is_gone_is_a_503_until_it_is_back(transactional_db, notebook):
+    with serving() as server, Connection(server.url) as client:
+        with database_gone():
+            read, write = client.send("GET", NOTES), client.send("POST", NOTES, {"title": "Lost"})
+            alive, ready = client.send("GET", "/healthz"), client.send("GET", "/readyz")
+        after = client.send("POST", NOTES, {"title": "After"})
+
+    for answer in (read, write):
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.json()["code"] == "database_unavailable"
+    assert (alive.status, ready.status) == (200, 503)
+    assert after.status == 201
+    assert list(Note.objects.values_list("title", flat=True)) == ["After"]
+
+
+@contextmanager
+def database_gone():
+    connection.close()
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        # The server has not used it yet: a connection that is open goes on with a file that was moved away.
+        os.rename(name, f"{name}.moved")
+        yield
+        os.rename(f"{name}.moved", name)
+        return
+    with psycopg.connect(host=connection.settings_dict["HOST"], user="postgres", dbname="postgres") as other:
+        other.autocommit = True
+        other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        other.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name])
+        try:
+            yield
+        finally:
+            other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+def test_sigterm_ends_the_service_and_its_workers(transactional_db):
+    with serving() as server:
+        server.process.send_signal(signal.SIGTERM)
+
+        assert server.process.wait(STOP_SECONDS) == 0
+        with pytest.raises(urllib.error.URLError):
+            urllib.request.urlopen(f"{server.url}/healthz", timeout=STOP_SECONDS)
