@@ -362,3 +362,11 @@ def test_a_program_without_a_session_cannot_send_a_form(operator):
 
 def page_link(response, relation):
     return unescape(re.search(rf'<a href="([^"]*)" rel="{relation}"', response.text)[1])
+
+
+def test_the_form_under_a_narrowed_list_creates_too(staff, notebook):
+    response = staff.post(
+        "/api/v1/notes?limit=2&q=plan", {"title": "From the page"}, format="multipart", headers={"Accept": "text/html"}
+    )
+
+    assert response.status_code == 201

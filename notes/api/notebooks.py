@@ -63,6 +63,9 @@ class NotebookView(APIView):
             # A method that the view does not have is a 405, whatever the parameters are.
             return
         known = self.query_params.get(getattr(self, "action", None), set())
+        if request.accepted_renderer.format == "api":
+            # The forms of the browsable API post to the address of their page, with whatever narrowed its list.
+            known = set().union(*self.query_params.values())
         params.raise_400_for_unknown(request, known, self.repeatable_params)
 
     def finalize_response(self, request, response, *args, **kwargs):
