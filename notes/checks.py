@@ -2,14 +2,13 @@
 
 import tempfile
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.core import checks
 from django.db import connection
 from django.urls import URLPattern, get_resolver
 
-from notes import search
+from notes import search, sqlite
 
 # The routes that may be something else than an API view: each shows nothing of any notebook to a stranger.
 OPEN_BY_NATURE = {
@@ -77,7 +76,7 @@ def routes(patterns, prefix=""):
 
 @checks.register(checks.Tags.database)
 def database_is_kept(app_configs, **kwargs):
-    path = sqlite_path(settings.DATABASES["default"])
+    path = sqlite.file_of(settings.DATABASES["default"])
     if path and any(path.is_relative_to(folder) for folder in temporary_folders()):
         return [
             checks.Warning(
@@ -91,13 +90,6 @@ def database_is_kept(app_configs, **kwargs):
 
 def temporary_folders():
     return {Path(folder).resolve() for folder in ("/tmp", "/var/tmp", "/dev/shm", tempfile.gettempdir())}
-
-
-def sqlite_path(database):
-    """Return the file of a SQLite database, or None for another engine."""
-    if database["ENGINE"] != "django.db.backends.sqlite3":
-        return None
-    return Path(unquote(urlsplit(str(database["NAME"])).path)).resolve()
 
 
 @checks.register(checks.Tags.database)

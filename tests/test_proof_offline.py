@@ -236,12 +236,13 @@ def test_after_a_restored_backup_both_follow_the_new_history(two):
 
 
 def test_two_offline_clients_converge_and_equal_the_server(notebook):
-    run(max_examples=30, stateful_step_count=20)
+    run(max_examples=10, stateful_step_count=20)
 
 
 @pytest.mark.prove
 def test_two_offline_clients_converge_after_a_thousand_steps(notebook):
     # No shrinking: it would take hours. The short examples above are for finding out why.
+    run(max_examples=30, stateful_step_count=20)
     run(max_examples=2, stateful_step_count=1000, phases=[Phase.generate])
 
     assert TwoOfflineClients.most_steps >= 1000

@@ -1,4 +1,4 @@
-"""What happens to every request, whatever it asks for: its id and log line, and the refusal of a broken body."""
+"""What happens to every request: its id and log line, a look at the database's file, the refusal of a broken body."""
 
 import logging
 import re
@@ -6,7 +6,7 @@ import time
 
 import uuid_utils.compat
 
-from notes import request_id
+from notes import request_id, sqlite
 from notes.api.errors import problem_response
 
 logger = logging.getLogger("notes.requests")
@@ -35,6 +35,17 @@ class RequestLogMiddleware:
             return response
         finally:
             request_id.current.reset(token)
+
+
+class DatabaseFileMiddleware:
+    """See to it that no request is answered from a database file that is not there any more."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        sqlite.close_if_moved()
+        return self.get_response(request)
 
 
 class BodyErrorMiddleware:

@@ -1,8 +1,7 @@
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
 from django.core.management.commands import migrate
 from django.db import connections
+
+from notes import sqlite
 
 
 class Command(migrate.Command):
@@ -10,9 +9,8 @@ class Command(migrate.Command):
 
     def execute(self, *args, **options):
         connection = connections[options["database"]]
-        name = str(connection.settings_dict["NAME"])
-        if connection.vendor == "sqlite" and name.startswith("file:///"):
-            path = Path(unquote(urlsplit(name).path))
+        path = sqlite.file_of(connection.settings_dict)
+        if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
         if connection.vendor == "postgresql":
