@@ -114,24 +114,25 @@ class Notebook(models.Model):
         return len(notes)
 
     def _log(self, action, by, notes, changed):
-        """Append a row for each note as it is now, under the numbers that the notes bear, and move the counter."""
-        Revision.objects.bulk_create(
-            Revision(
-                notebook=self,
-                number=note.revision,
-                note=note,
-                action=action,
-                changed=changed,
-                title=note.title,
-                body=note.body,
-                tags=note.tags,
-                updated_at=note.updated_at,
-                writer=by.id,
-                writer_name=by.name,
-                request_id=by.request_id,
+        """Append a row for each note as it is stored now, under the numbers that the notes bear; move the counter."""
+        said = {
+            "action": action,
+            "changed": changed,
+            "written_at": timezone.now(),
+            "writer": by.id,
+            "writer_name": by.name,
+            "request_id": by.request_id,
+        }
+        values = [Revision._meta.get_field(name).get_db_prep_save(value, connection) for name, value in said.items()]
+        # The database copies the content itself: a third of an import's time was to make and send it once more.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO notes_revision "
+                f"(notebook_id, number, note_id, title, body, tags, updated_at, {', '.join(said)}) "
+                f"SELECT notebook_id, revision, id, title, body, tags, updated_at, {', '.join(['%s'] * len(said))} "
+                "FROM notes_note WHERE notebook_id = %s AND revision > %s ORDER BY revision",
+                [*values, self.pk, self.revision],
             )
-            for note in notes
-        )
         self.revision += len(notes)
         Notebook.objects.filter(pk=self.pk).update(revision=self.revision)
 

@@ -294,6 +294,15 @@ class SQLite(Search):
         return None if len(longer) == self.MAX_EXPANSION else [prefix, *longer]
 
 
+def stretch_term(notebook_id, bits, number):
+    return f"<{notebook_id}:{bits}:{number}"
+
+
+def quoted(term):
+    """Return the term for a tsquery. Our terms hold neither quotes nor backslashes."""
+    return f"'{term}'"
+
+
 def total_changes(cursor):
     cursor.execute("SELECT total_changes()")
     return cursor.fetchone()[0]
@@ -304,8 +313,12 @@ class PostgreSQL(Search):
     # PostgreSQL keeps no more places of words than these, of one word and in all.
     MAX_PLACES_OF_ONE = 255
     MAX_PLACE = 16_383
-    # How many of the newest notes are looked through before the GIN index is asked: where a word is common, they do.
+    # This many of the newest notes are looked through before the GIN index is asked: a common word's hits are there.
     NEWEST = 100
+    # The index also holds the time of each note, as terms that name the notebook and the stretch of so many bits that
+    # its position lies in: 36 bits are 72 minutes, each next stretch is 4 times as long. See `stretches`.
+    STRETCH_BITS = range(36, 54, 2)
+    MAX_POSITION = 2**63 - 1
     DROP = [f"DROP TABLE IF EXISTS {TABLE}"]
     CREATE = [
         f"CREATE TABLE {TABLE} (note_id bigint PRIMARY KEY, notebook_id bigint NOT NULL, position bigint NOT NULL, "
@@ -320,7 +333,7 @@ class PostgreSQL(Search):
         cursor.executemany(
             f"INSERT INTO {TABLE} (note_id, notebook_id, position, words, long_text) "
             "VALUES (%s, %s, %s, %s::tsvector, %s)",
-            [(note.pk, note.notebook_id, note.position, *cls.vector(*indexed(note))) for note in notes],
+            [(note.pk, note.notebook_id, note.position, *cls.vector(note)) for note in notes],
         )
 
     @staticmethod
@@ -333,12 +346,15 @@ class PostgreSQL(Search):
             cursor.execute(f"VACUUM {TABLE}")
 
     @classmethod
-    def vector(cls, marked, title, body):
+    def vector(cls, note):
         """Return (text of a tsvector, None), or with the words as long text where the places would not fit.
 
         Title and body get places of their own with a gap between them, so that no phrase runs from one into the other;
         the title's marked words get the title's places again.
         """
+        marked, title, body = indexed(note)
+        times = (stretch_term(note.notebook_id, bits, note.position >> bits) for bits in cls.STRETCH_BITS)
+        marked = [*times, *marked]
         places = {}
         first_of_body = len(title) + 2
         for start, terms in ((len(title) - len(marked) + 1, marked), (1, title), (first_of_body, body)):
@@ -360,69 +376,133 @@ class PostgreSQL(Search):
         return " ".join(lexemes), long_text
 
     def hits(self, terms, conditions, better, beyond, limit):
-        condition, params = self.condition(terms, conditions, better)
+        query, more, params = self.condition(terms, conditions, better)
+        found = []
+        if better or conditions:
+            if self.first is None:
+                return []
+            first, span = self.first
+            at = first if beyond is None else self.next_to(beyond)
+        else:
+            found, at, span = self.hits_of_newest(query, more, params, beyond, limit)
+            if at is None or len(found) == limit:
+                return found
+        places, lows, highs = zip(*self.stretches(at, span * limit // (len(found) + 1)))
+        # The sums keep the planner from walking through the notebook from the newest note in search of a rare word. The
+        # stretches are looked through one by one, until there are enough hits.
+        self.cursor.execute(
+            "SELECT hit.position FROM unnest(%s::tsquery[], %s::bigint[], %s::bigint[]) AS stretch (query, low, high), "
+            f"LATERAL (SELECT position + 0 AS position FROM {TABLE} WHERE words @@ stretch.query "
+            f"AND position + 0 BETWEEN stretch.low AND stretch.high{more}{self.within} "
+            f"ORDER BY position + 0 {self.direction}) AS hit LIMIT %s",
+            (
+                [place + query for place in places],
+                list(lows),
+                list(highs),
+                *params,
+                *self.within_params,
+                limit - len(found),
+            ),
+        )
+        return found + [position for (position,) in self.cursor.fetchall()]
+
+    def hits_of_newest(self, query, more, params, beyond, limit):
+        """Return (positions, where to go on, how far 100 notes reach); go on nowhere when all notes have been seen."""
+        condition = f"words @@ %s::tsquery{more}"
+        params = [self.in_notebook + query, *params]
+        newest = self.newest(beyond, condition, params, self.NEWEST)
+        span = abs(newest[0][0] - newest[-1][0]) if newest else 0
+        found = [position for position, is_hit in newest if is_hit]
+        count = self.NEWEST
+        if count // 10 <= len(found) < limit:
+            # So common that to walk on is cheaper: half as far again as it should take.
+            count = 3 * count * limit // (2 * len(found))
+            newest = self.newest(beyond, condition, params, count)
+            found = [position for position, is_hit in newest if is_hit]
+        return found[:limit], self.next_to(newest[-1][0]) if len(newest) == count else None, span
+
+    def newest(self, beyond, condition, params, count):
+        """Return [(position, whether the condition holds)] of so many notes behind this hit."""
         behind, behind_params = self.beyond(beyond)
-        notebook = self.notebook.pk
-        found, newest = [], self.NEWEST if not better and not conditions else 0
-        while newest:
-            self.cursor.execute(
-                f"SELECT position FROM (SELECT * FROM {TABLE} WHERE notebook_id = %s{behind} "
-                f"ORDER BY position {self.direction} LIMIT %s) AS newest "
-                f"WHERE {condition} ORDER BY position {self.direction} LIMIT %s",
-                (notebook, *behind_params, newest, *params, limit),
-            )
-            found = self.cursor.fetchall()
-            is_common = len(found) * 60 > newest
-            # Half as many again as it should take, and never more than some thousands.
-            wider = 3 * newest * limit // (2 * len(found)) if found else 0
-            newest = wider if is_common and len(found) < limit and newest < 20 * self.NEWEST else 0
-        if len(found) < limit:
-            # MATERIALIZED, or the planner walks through the notebook from the newest note in search of a rare word.
-            self.cursor.execute(
-                f"WITH hits AS MATERIALIZED (SELECT position FROM {TABLE} WHERE {condition}{behind}) "
-                f"SELECT position FROM hits ORDER BY position {self.direction} LIMIT %s",
-                (*params, *behind_params, limit),
-            )
-            found = self.cursor.fetchall()
-        return [position for (position,) in found]
+        self.cursor.execute(
+            f"SELECT position, {condition} FROM (SELECT * FROM {TABLE} WHERE notebook_id = %s{behind} "
+            f"ORDER BY position {self.direction} LIMIT %s) AS newest ORDER BY position {self.direction}",
+            (*params, self.notebook.pk, *behind_params, count),
+        )
+        return self.cursor.fetchall()
+
+    @cached_property
+    def first(self):
+        """(position that this search begins at, how far 100 notes reach); None in a notebook without notes."""
+        newest = self.newest(None, "TRUE", [], self.NEWEST)
+        return (newest[0][0], abs(newest[0][0] - newest[-1][0])) if newest else None
+
+    def next_to(self, position):
+        return position + 1 if self.ascending else position - 1
+
+    def stretches(self, at, length):
+        """Yield (text for a tsquery, lowest position, highest) of ever longer stretches of time from here on.
+
+        The first is about so long. The newest hits of a word in 1,000 notes are in some of the shorter ones, and its
+        older hits are not read.
+        """
+        for bits in self.STRETCH_BITS:
+            longer = bits + 2
+            if 1 << longer < length:
+                continue
+            # From here to the end of the longer stretch that this one is part of.
+            low, high = at, ((at >> longer) + 1 << longer) - 1
+            if not self.ascending:
+                low, high = at >> longer << longer, at
+            numbers = range(low >> bits, (high >> bits) + 1)
+            terms = [quoted(stretch_term(self.notebook.pk, bits, number)) for number in numbers]
+            yield f"({' | '.join(terms)})", low, high
+            at = self.next_to(high if self.ascending else low)
+        yield self.in_notebook, *((at, self.MAX_POSITION) if self.ascending else (-self.MAX_POSITION, at))
+
+    @property
+    def in_notebook(self):
+        return quoted(notebook_term(self.notebook.pk))
 
     def subquery(self):
-        condition, params = self.condition(self.query.terms)
-        return f"SELECT position FROM {TABLE} WHERE {condition}", params
+        query, more, params = self.condition(self.query.terms)
+        return f"SELECT position FROM {TABLE} WHERE words @@ %s::tsquery{more}", [self.in_notebook + query, *params]
 
     def all_positions(self):
         self.cursor.execute(*self.subquery())
         return [position for (position,) in self.cursor.fetchall()]
 
     def condition(self, terms, conditions=(), better=()):
-        """Return (SQL, params): all terms and conditions, in this notebook, and not in the better group."""
-        in_notebook = Term((notebook_term(self.notebook.pk),))
-        wanted = [[in_notebook], *([term] for term in terms if not term.is_negated), *conditions]
+        """Return (rest of a tsquery, SQL, params): all terms and conditions, and not in the better group.
+
+        The SQL is what the index cannot tell: whether the words of a phrase stand side by side.
+        """
+        wanted = [*([term] for term in terms if not term.is_negated), *conditions]
         banned = [term for term in terms if term.is_negated]
         strict = self.all_of(wanted, " <-> ")
         not_wanted = [self.one(term, " <-> ") for term in banned]
         if better:
-            not_wanted.append(f"({self.all_of(better, ' <-> ')})")
+            not_wanted.append(f"({self.all_of(better, ' <-> ').removeprefix(' & ')})")
         if not_wanted:
             strict += f" & !({' | '.join(not_wanted)})"
         has_phrase = any(len(term_words(term)) > 1 for group in (*wanted, banned, *better) for term in group)
         if not has_phrase:
-            return "words @@ %s::tsquery", [strict]
+            return strict, "", []
 
         # Notes too long for places: the index finds those with the words, their text tells where the words stand.
-        params = [self.all_of(wanted, " & "), strict]
+        params = [self.in_notebook + strict]
         in_text = [self.in_long_text(group, params) for group in wanted]
         in_text += [f"NOT {self.in_long_text([term], params)}" for term in banned]
         if better:
             in_text.append(f"NOT ({' AND '.join(self.in_long_text(group, params) for group in better)})")
         words_stand_so = f"CASE WHEN long_text IS NULL THEN words @@ %s::tsquery ELSE {' AND '.join(in_text)} END"
-        return f"words @@ %s::tsquery AND {words_stand_so}", params
+        return self.all_of(wanted, " & "), f" AND {words_stand_so}", params
 
     def all_of(self, groups, link):
-        return " & ".join(f"({' | '.join(self.one(term, link) for term in group)})" for group in groups)
+        return "".join(f" & ({' | '.join(self.one(term, link) for term in group)})" for group in groups)
 
     def one(self, term, link):
-        phrase = [f"'{word}'" for word in term_words(term)]
+        phrase = [quoted(word) for word in term_words(term)]
         return f"({link.join(phrase)}{':*' if term.is_prefix else ''})"
 
     def in_long_text(self, group, params):

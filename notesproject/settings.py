@@ -138,7 +138,9 @@ def database(url):
                 "timeout": 20,
                 # FULL: a write that was acknowledged survives a power cut.
                 # secure_delete: what was purged is overwritten in the file too.
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;",
+                # cache_size: at most 32 MB for each connection. In the 2 MB of the default, a large write does not fit.
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; "
+                "PRAGMA cache_size=-32768;",
             },
             "TEST": {"NAME": str(path.with_suffix(".test.sqlite3"))},
         }

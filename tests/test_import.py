@@ -404,15 +404,15 @@ def test_an_interrupted_import_keeps_what_it_has_and_goes_on(notebook, folder, m
     monkeypatch.setattr(transfer, "CHUNK_FILES", 2)
     for number in range(5):
         write(folder, f"{number}.md", "Note")
-    create_note = Notebook.create_note
+    create_notes = Notebook.create_notes
 
-    def interrupted(notebook, by, **columns):
-        if columns["title"] == "3":
+    def interrupted(notebook, by, drafts):
+        if any(draft["title"] == "3" for draft in drafts):
             raise KeyboardInterrupt
-        return create_note(notebook, by, **columns)
+        return create_notes(notebook, by, drafts)
 
     with monkeypatch.context() as at_the_keyboard:
-        at_the_keyboard.setattr(Notebook, "create_note", interrupted)
+        at_the_keyboard.setattr(Notebook, "create_notes", interrupted)
         with pytest.raises(CommandError, match=r"created 2,.* run it again") as stop:
             run_import(folder)
 

@@ -1,9 +1,12 @@
 """One search, two engines: the same query finds the same notes, in the same order, on SQLite and PostgreSQL."""
 
 import random
+from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from notes import search, words
 from notes.verification import problems
@@ -187,6 +190,45 @@ def test_pages_of_a_search_have_each_note_once(operator, notebook, by, ordering)
 
     assert pages == whole
     assert len(set(pages)) == len(pages) > 30
+
+
+@pytest.mark.parametrize("text", ["seldom", "often", "-often seldom", '"often seldom"', "tag:work", "oft", "-seldom"])
+@pytest.mark.parametrize("ordering", ["-created_at", "created_at"])
+def test_a_search_finds_notes_of_any_age_in_their_order(operator, notebook, by, text, ordering):
+    chance = random.Random(5)
+    # From one microsecond ago to a hundred years, and into the future.
+    ages = [timedelta(microseconds=10 ** chance.uniform(0, 15.5)) for _ in range(300)] + [timedelta(days=-9)] * 30
+    drafts = [
+        {
+            "title": "note",
+            "body": chance.choice(["often", "often", "often seldom", "seldom", "seldom often"] + ["often"] * 20),
+            "tags": chance.choice([[], [], ["work"]]),
+            "created_at": timezone.now() - age,
+        }
+        for age in ages
+    ]
+    notes = notebook.create_notes(by, drafts)
+    notebook.create_notes(by, [{"title": "often seldom"}] * 5)
+    rule = {
+        "seldom": lambda note: "seldom" in note.body,
+        "often": lambda note: "often" in note.body,
+        "oft": lambda note: "often" in note.body,
+        "-often seldom": lambda note: note.body == "seldom",
+        '"often seldom"': lambda note: note.body == "often seldom",
+        "tag:work": lambda note: note.tags,
+        "-seldom": lambda note: note.body == "often",
+    }[text]
+    expected = sorted(
+        (note for note in notes if rule(note)), key=lambda note: note.position, reverse=ordering == "-created_at"
+    )
+    pages, url = [], f"{NOTES}?{urlencode({'q': text, 'ordering': ordering, 'limit': 13})}"
+
+    while url:
+        answer = operator.get(url).json()
+        pages += [note["id"] for note in answer["results"] if note["title"] == "note"]
+        url = answer["next"]
+
+    assert pages == [str(note.uuid) for note in expected]
 
 
 def test_a_cursor_of_another_search_is_a_400(operator, notebook, by):

@@ -1,0 +1,175 @@
+"""How list pages and searches grow with a notebook: python -m benchmarks.pages_and_search --folder FOLDER
+
+Run it behind `python -m tests.postgres` for PostgreSQL (whose server lies where TMPDIR says). A page is a whole request
+through Django's test client; a search is the product's own `search.page`, which returns the positions of its hits, and
+is held against LIKE returning positions too. What is compared runs in turns, again and again: each ratio is the median
+of the ratios of its turns.
+"""
+
+import argparse
+import sys
+import time
+from statistics import median
+from urllib.parse import parse_qs, urlsplit
+
+from benchmarks.library import databases, use  # First: it sets Django up.
+
+from django.db.models import Q  # isort: skip
+from rest_framework.test import APIClient  # isort: skip
+
+from notes import search, words  # isort: skip
+from notes.api.pagination import position_text, signer  # isort: skip
+from notes.api.params import ORDERS  # isort: skip
+from notes.models import Notebook  # isort: skip
+from tests.keys import OPERATOR_KEY  # isort: skip
+
+LIST = "/api/v1/notes"
+LIMIT = 50
+DEEP_PAGE = 10_000
+LISTS = ["-created_at", "created_at", "-updated_at", "title"]
+SEARCHES = [
+    # (label, query, like which word)
+    ("rare", "rareword ", "rareword"),
+    ("middling", "middleword ", "middleword"),
+]
+RELATIVES = [
+    ("common word by relevance", "commonword "),
+    ("two common words by relevance", "commonword othercommon "),
+    ("phrase of common words by relevance", '"commonword othercommon"'),
+    ("unfinished common word by relevance", "commonwo"),
+    ("middling word by relevance", "middleword "),
+    ("no such word by relevance", "nosuchword "),
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--notes", type=int, nargs="+", default=[1_000, 100_000, 1_000_000], metavar="N")
+    parser.add_argument("--folder", help="where the databases go; a million notes take 7 GB")
+    parser.add_argument("--keep", action="store_true", help="keep the databases in the folder, for another run")
+    parser.add_argument("--seconds", type=float, default=3, help="how long each comparison goes on")
+    options = parser.parse_args()
+    if options.keep and not options.folder:
+        parser.error("--keep needs a --folder")
+    sizes = sorted(set(options.notes))
+    try:
+        with databases(options.folder, sizes, keep=options.keep) as made:
+            print(f"{'':60}{'ms':>9} {'beside':>10} {'ratio':>8}")
+            for label, functions, target in comparisons(made):
+                ours, other, ratio = compared(*functions, seconds=options.seconds)
+                is_met = ratio >= target if target > 10 else ratio <= target
+                verdict = f"{'at least' if target > 10 else 'at most'} {target}: {'met' if is_met else 'MISSED'}"
+                print(f"{label:60}{ours * 1000:9.2f} {other * 1000:10.2f} {ratio:8.2f}  {verdict}", flush=True)
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")
+
+
+def comparisons(made):
+    """Yield (label, (what is measured, what it is held against), target)."""
+    smallest, *_, largest = [*made, *made]
+    for order in LISTS:
+        first, beside = ListPage(made[largest], order), ListPage(made[smallest], order)
+        yield f"list by {order}: {largest:,} notes / {smallest:,}", (first, beside), 1.2
+    for order in LISTS:
+        page = min(DEEP_PAGE, largest // LIMIT)
+        first, deep = ListPage(made[largest], order), ListPage(made[largest], order, page=page)
+        yield f"list by {order}: page {page:,} / page 1", (deep, first), 1.2
+    for size, database in made.items():
+        for label, text, word in SEARCHES:
+            like = Like(database, word)
+            for by_relevance in (False, True):
+                ours = Search(database, text, by_relevance=by_relevance)
+                if not by_relevance and set(ours()) != set(like()):
+                    print(f"{text} and LIKE find different notes", file=sys.stderr)
+                way = "relevance" if by_relevance else "newest"
+                # The other numbers are for the curious: a scan of few notes is as fast as anything.
+                yield f"LIKE / search, {label} word by {way}, {size:,} notes", (ours, like), 100
+    rare = Search(made[largest], "rareword ", by_relevance=True)
+    for label, text in RELATIVES:
+        yield f"{label} / rare word, {largest:,} notes", (Search(made[largest], text, by_relevance=True), rare), 10
+
+
+def compared(ours, other, *, seconds):
+    """Return the median seconds of both, and the median ratio: how many times longer the slower one by intent takes."""
+    for one in (ours, other):
+        one()
+    turns, began = [], time.perf_counter()
+    while len(turns) < 3 or time.perf_counter() - began < seconds:
+        turns.append((timed(ours), timed(other)))
+    is_against_like = isinstance(other, Like)
+    ratios = [that / this if is_against_like else this / that for this, that in turns]
+    return median(this for this, _ in turns), median(that for _, that in turns), median(ratios)
+
+
+def timed(one, most=0.02):
+    """Return the median seconds of some calls."""
+    use(one.database)
+    calls, until = [], time.perf_counter() + most
+    while not calls or time.perf_counter() < until:
+        began = time.perf_counter()
+        one.run()
+        calls.append(time.perf_counter() - began)
+    return median(calls)
+
+
+class Measured:
+    def __init__(self, database):
+        self.database = database
+        use(database)
+        self.notebook = Notebook.objects.default()
+
+    def __call__(self):
+        use(self.database)
+        return self.run()
+
+
+class ListPage(Measured):
+    """A page of the list, as a client gets it."""
+
+    def __init__(self, database, order, page=1):
+        super().__init__(database)
+        self.client = APIClient()
+        self.client.credentials(HTTP_X_API_KEY=OPERATOR_KEY)
+        self.params = {"limit": LIMIT, "ordering": order}
+        if page > 1:
+            # Nobody needs to walk there: a cursor is the last row of the page before.
+            columns = ORDERS[order]
+            last = self.notebook.notes.live().order_by(*columns)[(page - 1) * LIMIT - 1]
+            [cursor] = parse_qs(urlsplit(self().json()["next"]).query)["cursor"]
+            digest, backwards, _ = signer.unsign_object(cursor)
+            position = [position_text(last, column.removeprefix("-")) for column in columns]
+            self.params["cursor"] = signer.sign_object([digest, backwards, position])
+
+    def run(self):
+        response = self.client.get(LIST, self.params)
+        assert len(response.json()["results"]) == LIMIT
+        return response
+
+
+class Search(Measured):
+    """The newest or the best hits of a search: their positions."""
+
+    def __init__(self, database, text, *, by_relevance):
+        super().__init__(database)
+        self.query = words.parse(text)
+        self.by_relevance = by_relevance
+
+    def run(self):
+        hits = search.page(self.notebook, self.query, by_relevance=self.by_relevance, limit=LIMIT)
+        return [position for _, position in hits]
+
+
+class Like(Measured):
+    """The newest notes with these letters in them, without any index of words."""
+
+    def __init__(self, database, letters):
+        super().__init__(database)
+        self.letters = letters
+
+    def run(self):
+        notes = self.notebook.notes.live().filter(Q(title__contains=self.letters) | Q(body__contains=self.letters))
+        return list(notes.order_by("-position").values_list("position", flat=True)[:LIMIT])
+
+
+if __name__ == "__main__":
+    main()
