@@ -8,7 +8,7 @@ from django.core import checks
 from django.db import connection
 from django.urls import URLPattern, get_resolver
 
-from notes import search, sqlite
+from notes import databases, search
 
 # The routes that may be something else than an API view: each shows nothing of any notebook to a stranger.
 OPEN_BY_NATURE = {
@@ -76,7 +76,7 @@ def routes(patterns, prefix=""):
 
 @checks.register(checks.Tags.database)
 def database_is_kept(app_configs, **kwargs):
-    path = sqlite.file_of(settings.DATABASES["default"])
+    path = databases.file_of(settings.DATABASES["default"])
     if path and any(path.is_relative_to(folder) for folder in temporary_folders()):
         return [
             checks.Warning(

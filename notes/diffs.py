@@ -1,6 +1,7 @@
 """Text differences for people."""
 
 import difflib
+import io
 
 # difflib takes quadratic time on long texts without common lines.
 MAX_COMPARED_LINES = 2_000
@@ -13,7 +14,7 @@ CONTEXT_LINES = 3
 
 def unified(old, new, old_name="", new_name=""):
     """Return a unified diff; "" for equal texts. Very long changed parts are shown as replaced whole."""
-    old_lines, new_lines = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    old_lines, new_lines = split_lines(old), split_lines(new)
     start = common_length(old_lines, new_lines)
     end = common_length(old_lines[start:][::-1], new_lines[start:][::-1])
     changed = max(len(old_lines), len(new_lines)) - start - end
@@ -26,6 +27,11 @@ def unified(old, new, old_name="", new_name=""):
     else:
         lines = difflib.unified_diff(old_lines, new_lines, old_name, new_name)
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def split_lines(text):
+    """Return the lines with their ends. splitlines() would cut at form feeds and the like, too."""
+    return io.StringIO(text, newline="\n").readlines()
 
 
 def common_length(first, second):

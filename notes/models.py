@@ -16,7 +16,7 @@ from django.db import Error, connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from notes import keys, search
+from notes import databases, keys, search
 from notes.querysets import ApiKeyQuerySet, NotebookQuerySet, NoteQuerySet, RevisionQuerySet, TagQuerySet
 from notes.tags import MAX_TAG_CHARS, MAX_TAG_KEY_CHARS, key, normalize
 
@@ -77,11 +77,13 @@ class Notebook(models.Model):
             yield
             return
         with transaction.atomic():
-            present = Notebook.objects.select_for_update().only("revision").get(pk=self.pk)
+            present = Notebook.objects.select_for_update(no_key=True).only("revision").get(pk=self.pk)
             self.revision = present.revision
-            self.is_locked = True
+            self.is_locked, self.changed_notes = True, {}
             try:
                 yield
+                # At the end, and each once: a batch may change one note a hundred times.
+                search.refresh(list(self.changed_notes.values()))
             finally:
                 self.is_locked = False
 
@@ -92,7 +94,8 @@ class Notebook(models.Model):
     def create_notes(self, by, drafts):
         """Return the new notes, made of dicts: title; body, tags, uuid, created_at, updated_at if they are to be set.
 
-        An `uuid` that this notebook knows already is an IntegrityError. A constant number of queries.
+        An `uuid` that this notebook knows already is an IntegrityError. A constant number of queries, and one for
+        each tag that is in use already.
         """
         with self.locked():
             notes = [Note.drafted(self, self.revision + number, **draft) for number, draft in enumerate(drafts, 1)]
@@ -104,11 +107,25 @@ class Notebook(models.Model):
         return notes
 
     def rename_tag(self, by, old, new):
-        """Give the live notes that bear one tag another in its place, each by an edit; return how many they were."""
+        """Give the live notes that bear one tag another in its place; return how many were edited.
+
+        Each note is a write with its own number; a constant number of queries for each 200 of them.
+        """
         with self.locked():
-            notes = list(self.notes.live().tagged(self, old))
-            for note in notes:
-                note.edit(by, tags=[new if key(name) == key(old) else name for name in note.tags])
+            # What is in the index, and so what is found by it, is written at the end of the lock.
+            search.refresh(list(self.changed_notes.values()))
+            notes, before, now = [], [], timezone.now()
+            for note in self.notes.live().tagged(self, old):
+                names = normalize(new if key(name) == key(old) else name for name in note.tags)
+                if names != note.tags:
+                    before.append(copy(note))
+                    notes.append(note)
+                    note.tags, note.updated_at = names, max(now, note.updated_at)
+                    note.revision = self.revision + len(notes)
+            Note.objects.bulk_update(notes, ["tags", "revision", "updated_at"], batch_size=200)
+            self._log(Revision.EDIT, by, notes, ["tags"])
+            self.changed_notes.update({note.pk: note for note in notes})
+            Tag.objects.recount(self, removed=before, added=notes)
             # The new name may differ from one that is there by its case alone.
             self.tags.filter(key=key(new)).update(name=new)
         return len(notes)
@@ -229,7 +246,6 @@ class Note(models.Model):
                 Revision.PURGE, by, title="", body="", tags=[], deleted_at=self.deleted_at or now, purged_at=now
             )
             self.revisions.all().erase()
-            search.erase_soon()
 
     def prune(self, *, before, keep):
         """Erase the content of revisions written before that time, but of the newest `keep`; return of how many."""
@@ -255,7 +271,8 @@ class Note(models.Model):
             for name, value in columns.items():
                 setattr(self, name, value)
             notebook._log(action, by, [self], [name for name in CONTENT if name in columns])
-            search.reindex(before, self)
+            if any(getattr(before, name) != getattr(self, name) for name in [*CONTENT, "deleted_at"]):
+                notebook.changed_notes[self.pk] = self
             Tag.objects.recount(notebook, removed=[before], added=[self])
 
 
@@ -396,22 +413,6 @@ class ApiKey(models.Model):
         # A time to come was noted before the clock was set back.
         if noted is not None and abs(now - noted) < self.USE_IS_NOTED_EVERY:
             return
-        with suppress(Error), without_waiting(), transaction.atomic():
+        with suppress(Error), databases.without_waiting(), transaction.atomic():
             # Of requests at the same time one is enough: the others find another time there.
             ApiKey.objects.filter(pk=self.pk, last_used_at=noted).update(last_used_at=now)
-
-
-@contextmanager
-def without_waiting():
-    """Let what waits for a lock fail at once: a reader's request must not stand in the queue of the writers."""
-    if connection.vendor == "sqlite":
-        milliseconds = int(connection.settings_dict["OPTIONS"]["timeout"] * 1000)
-        setting, restore = "PRAGMA busy_timeout = 0", f"PRAGMA busy_timeout = {milliseconds}"
-    else:
-        setting, restore = "SET lock_timeout = '10ms'", "RESET lock_timeout"
-    with connection.cursor() as cursor:
-        cursor.execute(setting)
-        try:
-            yield
-        finally:
-            cursor.execute(restore)

@@ -13,7 +13,6 @@ from notes.words import Query, Term
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 POSITIONS_PER_MICROSECOND = 16
-LAST_CHARACTER = "\U0010ffff"
 
 
 class NotebookQuerySet(models.QuerySet):
@@ -101,8 +100,7 @@ class ApiKeyQuerySet(models.QuerySet):
 
 class TagQuerySet(models.QuerySet):
     def beginning_with(self, prefix):
-        # Bounds and not LIKE, which is blind to case on one database and slow on the other.
-        return self.filter(key__gte=prefix, key__lt=prefix + LAST_CHARACTER) if prefix else self
+        return self.filter(key__startswith=prefix)
 
     def recount(self, notebook, *, removed=(), added=()):
         """Count the tags of notes as they were and as they are; only the live ones count. Under the notebook's lock."""

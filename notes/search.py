@@ -9,13 +9,13 @@ newest first, and both engines can stream their hits in that order.
 """
 
 import sqlite3
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from itertools import combinations, count
 
 from django.db import connection, transaction
 
-from notes import tags
+from notes import databases, tags
 from notes.words import MIN_PREFIX_CHARS, Query, Term, words
 
 TABLE = "notes_search"
@@ -30,15 +30,10 @@ def index(notes):
             engine().add(cursor, live)
 
 
-def reindex(before, after):
-    """Bring the index from one state of a note to another."""
-    states = [(note.deleted_at is None, note.title, note.body, note.tags) for note in (before, after)]
-    if states[0] != states[1]:
-        refresh([after])
-
-
 def refresh(notes):
-    """Index the notes as they are, whether they are in the index or not."""
+    """Index the notes as they are now, whether they are in the index or not."""
+    if not notes:
+        return
     with connection.cursor() as cursor:
         engine().remove(cursor, notes)
     index(notes)
@@ -51,7 +46,8 @@ def clear():
 
 def erase_soon():
     """Wipe out what a purge has removed from the index, as far as that is done in a moment; `erase` does the rest."""
-    transaction.on_commit(lambda: erase(SQLite.MERGES_OF_A_MOMENT))
+    # The purge is done by then: that this may fail must not be told as its failure.
+    transaction.on_commit(partial(erase, SQLite.MERGES_OF_A_MOMENT), robust=True)
 
 
 def erase(merges=None):
@@ -235,7 +231,9 @@ class SQLite(Search):
             cursor.execute(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('merge', -500)")
             if total_changes(cursor) - before < 2:
                 break
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # Not while somebody reads, such as a backup: the next one does it.
+        with databases.without_waiting():
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def hits(self, terms, conditions, better, beyond, limit):
         behind, params = self.beyond(beyond)

@@ -169,7 +169,7 @@ def highlights(query, text):
     Each is {"start", "text", "matches": [[start, end], ...]}; all numbers count characters from the beginning of the
     whole text. Linear time. Most matches stand early: a long text is read to its end only if need be.
     """
-    for size in (4_000, 32_000, len(text)):
+    for size in (4_000, len(text)):
         cut = text.rfind(" ", 0, size) if size < len(text) else len(text)
         part = text[: cut if cut > 0 else size]
         found = spans(part)

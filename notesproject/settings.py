@@ -29,6 +29,12 @@ def count(text):
     return int(text)
 
 
+def body_chars(text):
+    if not 1 <= count(text) <= 250_000:
+        raise ValueError("write a number from 1 to 250000: PostgreSQL's search index holds no longer texts")
+    return count(text)
+
+
 def words(text):
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -88,7 +94,7 @@ ENVIRONMENT = {
     "NOTES_PUBLIC_READS": (switch, "True"),
     "NOTES_REQUIRE_IF_MATCH": (switch, "False"),
     "NOTES_TRASH_DAYS": (count, "30"),
-    "NOTES_MAX_BODY_CHARS": (count, "100000"),
+    "NOTES_MAX_BODY_CHARS": (body_chars, "100000"),
     "NOTES_MAX_REQUEST_BYTES": (count, "2500000"),
     "NOTES_RATE_READS": (rate, "3000/minute"),
     "NOTES_RATE_WRITES": (rate, "600/minute"),
@@ -152,7 +158,9 @@ def database(url):
         "idle_in_transaction_session_timeout": "60s",
     }
     options = config.setdefault("OPTIONS", {})
-    options["options"] = " ".join(f"-c {name}={value}" for name, value in timeouts.items())
+    own = [f"-c {name}={value}" for name, value in timeouts.items()]
+    # Later ones win: what DATABASE_URL says itself.
+    options["options"] = " ".join([*own, options.get("options", "")]).strip()
     return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 
 

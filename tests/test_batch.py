@@ -66,7 +66,6 @@ def test_one_that_fails_names_itself_and_nothing_is_stored(operator, note, faili
         ({"op": "patch", "title": "x"}, "operations.1.id"),
         ({"op": "patch", "id": "x", "title": "x"}, "operations.1.id"),
         ({"op": "patch", "id": str(uuid.UUID(int=7)), "if_match": "1", "title": "x"}, "operations.1.if_match"),
-        ({"op": "delete", "id": str(uuid.UUID(int=7)), "title": "x"}, "operations.1.title"),
         ("create", "operations.1"),
     ],
 )
@@ -113,3 +112,12 @@ def test_strict_mode_holds_in_a_batch_too(operator, note, settings):
     response = send(operator, {"op": "delete", "id": str(note.uuid)})
 
     assert (response.status_code, response.json()["operation"]) == (428, 0)
+
+
+@pytest.mark.parametrize("op", ["delete", "restore"])
+def test_what_takes_no_content_refuses_it(operator, note, op):
+    response = send(operator, {"op": op, "id": str(note.uuid), "title": "x"})
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "operations.0.title"
+    assert operator.post(f"{NOTES}/{note.uuid}/restore", {"title": "x"}).status_code == 400

@@ -114,7 +114,7 @@ def test_pruning_keeps_the_young_and_the_newest(operator, history):
 
 
 def test_pruning_refuses_to_erase_the_present(db):
-    with pytest.raises(CommandError, match="--keep 1 or more"):
+    with pytest.raises(CommandError, match="--keep must be 1 or more"):
         call_command("prune_revisions", "--keep=0")
 
 
@@ -125,3 +125,14 @@ def test_a_diff_of_long_texts_without_common_lines_ends_soon():
 
     assert diff.count("\n-a") == diff.count("\n+b") == 50_000
     assert "@@ -2,50000 +2,50000 @@" in diff
+
+
+def test_a_diff_cuts_lines_at_newlines_alone():
+    assert diffs.unified("a\x0cb\nc\n", "a\x0cB\nc\n").count("\\ No newline") == 0
+
+
+@pytest.mark.parametrize("days", ["-1", "x", "36501", "999999999999"])
+def test_an_absurd_number_of_days_is_refused(db, days):
+    for command in ("empty_trash", "prune_revisions"):
+        with pytest.raises(CommandError, match="number of days"):
+            call_command(command, f"--days={days}")

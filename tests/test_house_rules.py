@@ -17,7 +17,7 @@ FLOORS = [
     ["notes.transfer", "notes.verification"],
     ["notes.models"],
     ["notes.querysets"],
-    ["notes.search", "notes.keys", "notes.tags", "notes.request_id", "notes.diffs", "notes.words", "notes.sqlite"],
+    ["notes.search", "notes.keys", "notes.tags", "notes.request_id", "notes.diffs", "notes.words", "notes.databases"],
 ]
 # The admin answers requests too: Django's own admin cannot be written without django.http.
 MAY_SPEAK_HTTP = ("notes.api", "notes.admin")
@@ -143,6 +143,7 @@ KNOWN_WRITES = {
     "notes/management/commands/create_notebook.py": r"Notebook\.objects\.get_or_create\(name=name\)",
     "notes/management/commands/rebuild_search.py": r"bar\.update\(",
     "notes/management/commands/import_notes.py": r"(bar|counts)\.update\(",
+    "notes/management/commands/prune_revisions.py": r"Receipt\.objects\.filter\(written_at__lt=before\)\.delete",
     "notes/management/commands/renew_epoch.py": r"Notebook\.objects\.filter\(pk=notebook\.pk\)\.update\(epoch=",
 }
 

@@ -132,3 +132,17 @@ def test_a_refused_write_leaves_no_trace(operator, url):
     operator.patch(url, {"title": "New"}, headers={"If-Match": '"999"'})
 
     assert Revision.objects.count() == 1
+
+
+def test_no_other_header_gets_around_strict_mode(operator, url, note, settings):
+    settings.NOTES_REQUIRE_IF_MATCH = True
+
+    assert operator.patch(url, {"title": "New"}, headers={"If-None-Match": '"zzz"'}).status_code == 428
+    operator.delete(url, headers={"If-Match": '"1"'})
+    assert operator.delete(f"/api/v1/trash/{note.uuid}").status_code == 428
+
+
+def test_put_with_if_match_creates_nothing(operator):
+    headers = {"If-Match": '"5"', "If-None-Match": "*"}
+
+    assert operator.put(f"{NOTES}/{uuid.uuid4()}", {"title": "x"}, headers=headers).status_code == 404

@@ -303,3 +303,21 @@ def test_highlighting_takes_linear_time():
 
     assert words.highlights(query, "a " * 50_000) == []
     assert len(words.highlights(query, "a b c d " * 12_000)) == 3
+
+
+def test_highlights_are_looked_for_at_the_beginning_of_so_many_bodies(operator, notebook, by):
+    notebook.create_notes(by, [{"title": str(n), "body": "x " * 15_000 + "found"} for n in range(20)])
+    notebook.create_notes(by, [{"title": "late", "body": "x " * 20_000 + "found"}])
+
+    hits = found(operator, q="found")
+
+    assert len(hits) == 21
+    assert hits[0]["highlights"]["body"] == []
+    assert [bool(hit["highlights"]["body"]) for hit in hits[1:]] == [True] * 12 + [False] * 8
+
+
+def test_a_light_list_reads_no_bodies(operator, note, django_assert_num_queries):
+    with django_assert_num_queries(2) as queries:
+        operator.get(NOTES, {"fields": "id,title"})
+
+    assert '"body"' not in queries[-1]["sql"]

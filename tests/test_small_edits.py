@@ -81,3 +81,12 @@ def test_bad_input_is_a_400_that_names_the_field(operator, url, path, body, fiel
 
     assert response.status_code == 400
     assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+def test_a_replacement_that_would_grow_to_gigabytes_is_refused_before_it_is_made(operator):
+    url = operator.post(NOTES, {"title": "x", "body": "a" * 100_000})["Location"]
+
+    response = operator.post(f"{url}/replace", {"find": "a", "replace": "b" * 100_000, "count": 100_000})
+
+    assert response.status_code == 400
+    assert "10000000000 characters" in response.json()["detail"]

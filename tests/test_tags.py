@@ -131,3 +131,10 @@ def test_renaming_may_be_repeated(operator, tagged):
 def test_a_rename_that_cannot_be_is_refused(operator, tagged, body, status):
     assert operator.post(f"{TAGS}/rename", body).status_code == status
     assert Revision.objects.count() == 4
+
+
+def test_renaming_says_how_many_notes_it_edited(operator, tagged, django_assert_max_num_queries):
+    assert operator.post(f"{TAGS}/rename", {"tag": "home", "name": "home"}).json() == {"name": "home", "notes": 1}
+
+    with django_assert_max_num_queries(20):
+        operator.post(f"{TAGS}/rename", {"tag": "work", "name": "job"})

@@ -476,3 +476,11 @@ def test_endless_names_and_agents_are_no_500(ada):
     assert log_in("x", name="y" * 5000, headers=agent) == 200
     assert log_in("x", name="y" * 150, headers=agent, path="/admin/login/?next=" + "z" * 3000) == 200
     assert not ApiKey.objects.exists()
+
+
+def test_a_batch_counts_as_the_writes_in_it(operator, settings):
+    settings.NOTES_RATE_WRITES = (10, 86400)
+    batch = {"operations": [{"op": "create", "title": "x"}] * 8}
+
+    assert operator.post("/api/v1/batch", batch).status_code == 200
+    assert operator.post("/api/v1/batch", batch).status_code == 429

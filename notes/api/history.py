@@ -33,7 +33,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
     lookup_value_regex = "[^/]+"
     page_order = ["-deleted_at", "-position"]
     query_params = {"list": KeysetPagination.query_params}
-    error_statuses = {"destroy": {412, 422}}
+    error_statuses = {"destroy": {412, 422, 428}}
 
     def get_queryset(self):
         return self.notebook.notes.trashed()
@@ -67,7 +67,8 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
 
     def get_queryset(self):
         note = operations.found(self.notebook.notes.unpurged(), self.kwargs["id"])
-        return note.revisions.kept()
+        revisions = note.revisions.kept()
+        return revisions.defer("title", "body", "tags") if self.action == "list" else revisions
 
     @extend_schema(summary="Read one state of a note", responses=RevisionContentSerializer, parameters=[DIFF])
     def retrieve(self, request, *args, **kwargs):

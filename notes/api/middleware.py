@@ -6,7 +6,7 @@ import time
 
 import uuid_utils.compat
 
-from notes import request_id, sqlite
+from notes import databases, request_id
 from notes.api.errors import problem_response
 
 logger = logging.getLogger("notes.requests")
@@ -44,7 +44,7 @@ class DatabaseFileMiddleware:
         self.get_response = get_response
 
     def __call__(self, request):
-        sqlite.close_if_moved()
+        databases.close_if_moved()
         return self.get_response(request)
 
 

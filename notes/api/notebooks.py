@@ -52,6 +52,10 @@ class NotebookView(APIView):
             parsers = [parser for parser in parsers if not isinstance(parser, MultiPartParser)]
         return parsers
 
+    def cost(self, request):
+        """Return how many requests this one counts as, under its rate."""
+        return 1
+
     def permission_denied(self, request, message=None, code=None):
         if not request.successful_authenticator:
             raise NotAuthenticated("This needs an API key. Send it in the X-API-Key header.")
@@ -91,6 +95,8 @@ class WritingView(NotebookView):
         was stored in the same transaction as its writes.
         """
         fields, expected, key = self.request.data, Expected.of(self.request), idempotency_key(self.request)
+        if self.request.FILES:
+            raise ParseError("Files are not taken; send text.")
         if self.request.method == "PATCH" and not self.request.content_type:
             raise ParseError("There is no body: send what shall change.")
         with self.notebook.locked():

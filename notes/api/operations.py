@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from django.conf import settings
 from rest_framework.exceptions import NotFound, ValidationError
 
-from notes import tags
+from notes import search, tags
 from notes.api.errors import Conflict
 from notes.api.fields import parsed_uuid
 from notes.api.params import number_in
-from notes.api.preconditions import ANY, raise_412_if_changed, raise_428_if_unconditional
+from notes.api.preconditions import ANY, Expected, raise_412_if_changed, raise_428_if_unconditional
 from notes.api.serializers import (
     NewNoteSerializer,
     NoteSerializer,
+    NothingSerializer,
     RenameTagSerializer,
     ReplaceSerializer,
     TextSerializer,
@@ -70,7 +71,7 @@ def raise_409_if_taken(notebook, uuid):
 def update(access, note_id, fields, expected):
     raise_428_if_unconditional(expected)
     notes, uuid = access.notebook.notes.live(), parsed_uuid(note_id)
-    if expected.if_none_match == ANY and uuid and not notes.filter(uuid=uuid).exists():
+    if expected == Expected(if_none_match=ANY) and uuid and not notes.filter(uuid=uuid).exists():
         return created(access, {**valid(NoteSerializer, fields, Note(uuid=uuid)), "uuid": uuid})
     note = expected_note(notes, note_id, expected)
     note.edit(access.writer, **valid(NoteSerializer, fields, note))
@@ -87,19 +88,24 @@ def patch(access, note_id, fields, expected):
 def delete(access, note_id, fields, expected):
     raise_428_if_unconditional(expected)
     note = expected_note(access.notebook.notes.live(), note_id, expected)
+    valid(NothingSerializer, fields)
     note.trash(access.writer)
     return Outcome(204, note)
 
 
 def restore(access, note_id, fields, expected):
     note = expected_note(access.notebook.notes.unpurged(), note_id, expected)
+    valid(NothingSerializer, fields)
     note.restore(access.writer)
     return Outcome(200, note)
 
 
 def purge(access, note_id, fields, expected):
+    raise_428_if_unconditional(expected)
     note = expected_note(access.notebook.notes.trashed(), note_id, expected)
+    valid(NothingSerializer, fields)
     note.purge(access.writer)
+    search.erase_soon()
     return Outcome(204, note)
 
 
@@ -122,6 +128,8 @@ def replace(access, note_id, fields, expected):
             f"The text to find stands {matches} times in the body, not {wanted['count']} times. Nothing was changed."
         )
         raise Conflict(detail, code="match_count")
+    # Before the text is made: a hundred thousand matches of one letter could become gigabytes.
+    raise_400_if_too_long(len(note.body) + matches * (len(wanted["replace"]) - len(wanted["find"])))
     return with_body(access, note, note.body.replace(wanted["find"], wanted["replace"]))
 
 
@@ -136,26 +144,37 @@ def found_revision(revisions, number):
 
 def restore_revision(access, note_id, fields, expected, *, number):
     note = expected_note(access.notebook.notes.live(), note_id, expected)
+    valid(NothingSerializer, fields)
     revision = found_revision(note.revisions.kept(), number)
     note.revert(access.writer, revision)
     return Outcome(200, note)
 
 
 def with_body(access, note, body):
-    if len(body) > settings.NOTES_MAX_BODY_CHARS:
-        limit = settings.NOTES_MAX_BODY_CHARS
-        raise ValidationError({"body": [f"The body would have {len(body)} characters; at most {limit} are allowed."]})
+    raise_400_if_too_long(len(body))
     note.edit(access.writer, body=body)
     return Outcome(200, note)
 
 
 def rename_tag(access, note_id, fields, expected):
     """Return {"name", "notes"}: what the tag is now, and how many notes were edited."""
-    wanted = valid(RenameTagSerializer, fields)
-    [name] = tags.normalize([wanted["name"]])
+    wanted = wanted_tag(fields)
     if not access.notebook.tags.filter(key=tags.key(wanted["tag"])).exists():
         raise NotFound("Tag not found.")
-    return {"name": name, "notes": access.notebook.rename_tag(access.writer, wanted["tag"], name)}
+    return {"name": wanted["name"], "notes": access.notebook.rename_tag(access.writer, wanted["tag"], wanted["name"])}
+
+
+def wanted_tag(fields):
+    """Return {"tag", "name"}: what is to be renamed, and the name in the form that notes have it."""
+    wanted = valid(RenameTagSerializer, fields)
+    [name] = tags.normalize([wanted["name"]])
+    return {**wanted, "name": name}
+
+
+def raise_400_if_too_long(chars):
+    limit = settings.NOTES_MAX_BODY_CHARS
+    if chars > limit:
+        raise ValidationError({"body": [f"The body would have {chars} characters; at most {limit} are allowed."]})
 
 
 # The writes that a batch may hold, by the name that its items give as "op".

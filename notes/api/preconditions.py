@@ -83,7 +83,7 @@ def raise_412_if_changed(expected, note):
 
 def raise_428_if_unconditional(expected):
     """Refuse what would overwrite blindly, where NOTES_REQUIRE_IF_MATCH asks for that."""
-    if settings.NOTES_REQUIRE_IF_MATCH and expected == Expected():
+    if settings.NOTES_REQUIRE_IF_MATCH and expected.if_match is None and expected.if_none_match != ANY:
         raise PreconditionRequired
 
 

@@ -87,6 +87,11 @@ class HighlightsSerializer(serializers.Serializer):
     body = FragmentSerializer(many=True)
 
 
+# Highlights are looked for at the beginning of a body, and no more of them on a page than take about a second.
+HIGHLIGHT_CHARS = 32_000
+HIGHLIGHT_CHARS_OF_A_PAGE = 400_000
+
+
 class ListedNoteSerializer(NoteSerializer):
     """A note in a list: with the places where a search matches, and without the fields that were not asked for."""
 
@@ -95,13 +100,16 @@ class ListedNoteSerializer(NoteSerializer):
     def __init__(self, *args, query=None, only=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.query = query
+        self.highlight_chars = HIGHLIGHT_CHARS_OF_A_PAGE
         if not (query and query.wanted):
             self.fields.pop("highlights")
         for name in set(self.fields) - set(only or self.fields):
             self.fields.pop(name)
 
     def get_highlights(self, note):
-        return {name: words.highlights(self.query, getattr(note, name)) for name in ("title", "body")}
+        body = note.body[: min(HIGHLIGHT_CHARS, self.highlight_chars)]
+        self.highlight_chars -= len(body)
+        return {"title": words.highlights(self.query, note.title), "body": words.highlights(self.query, body)}
 
 
 class ListedNoteSchemaSerializer(NoteSerializer):
@@ -120,6 +128,15 @@ class TagSerializer(serializers.ModelSerializer):
 class RenameTagSerializer(StrictSerializer):
     tag = Text(max_length=MAX_TAG_CHARS, help_text="The tag as it is, in any case.")
     name = Tag(max_length=MAX_TAG_CHARS, help_text="What it shall be; a tag that is there already takes the notes in.")
+
+
+class RenamedTagSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    notes = serializers.IntegerField(help_text="How many notes were edited.")
+
+
+class NothingSerializer(StrictSerializer):
+    """For a write that takes no content."""
 
 
 class TextSerializer(StrictSerializer):

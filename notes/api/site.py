@@ -7,6 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notes.api.notebooks import NotebookView
+from notes.api.params import raise_400_for_unknown
 from notes.api.permissions import Public
 from notes.api.serializers import MeSerializer
 
@@ -30,6 +31,10 @@ class SchemaView(SpectacularAPIView):
     permission_classes = [Public]
     # The same for everybody: who asks is not looked at, and the answer is kept for a minute (see urls.py).
     authentication_classes = []
+
+    def initial(self, request, *args, **kwargs):
+        super().initial(request, *args, **kwargs)
+        raise_400_for_unknown(request, set())
 
 
 class DocsView(SpectacularSwaggerView):

@@ -99,6 +99,10 @@ class BatchView(WritingView):
     def post(self, request):
         return self.write(batch)
 
+    def cost(self, request):
+        operations = request.data.get("operations") if isinstance(request.data, dict) else None
+        return max(1, len(operations)) if isinstance(operations, list) else 1
+
     def numbers(self, outcomes):
         return [[outcome.status, outcome.note.revision] for outcome in outcomes]
 
@@ -137,7 +141,5 @@ def carry_out(access, item):
             raise ValidationError({"if_match": ["A note that is being created has no revision yet."]})
     elif note_id is None:
         raise ValidationError({"id": ["Say which note."]}, code="required")
-    if item["op"] in {"delete", "restore"} and fields:
-        raise ValidationError({name: ["There is no such field."] for name in fields}, code="unknown_field")
     expected = Expected(if_match=frozenset([str(item["if_match"])])) if "if_match" in item else Expected()
     return operations.BATCH[item["op"]](access, note_id and str(note_id), fields, expected)

@@ -10,7 +10,7 @@ from notes.api import operations
 from notes.api.notebooks import WritingView
 from notes.api.pagination import KeysetPagination
 from notes.api.schema import IDEMPOTENCY_KEY
-from notes.api.serializers import RenameTagSerializer, TagSerializer
+from notes.api.serializers import RenamedTagSerializer, RenameTagSerializer, TagSerializer
 from notes.models import Tag
 from notes.tags import key
 
@@ -33,7 +33,7 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
     @extend_schema(
         summary="Rename a tag on all notes that bear it",
         request=RenameTagSerializer,
-        responses=TagSerializer,
+        responses=RenamedTagSerializer,
         parameters=[IDEMPOTENCY_KEY],
     )
     @action(detail=False, methods=["post"], serializer_class=RenameTagSerializer)
@@ -42,10 +42,11 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
         return self.write(operations.rename_tag)
 
     def numbers(self, outcome):
-        return outcome
+        # Without the name, which a purge could not take out of the receipt.
+        return {"notes": outcome["notes"]}
 
     def outcome_of(self, receipt):
-        return receipt.outcomes
+        return {"name": operations.wanted_tag(self.request.data)["name"], **receipt.outcomes}
 
     def answer(self, outcome):
         return Response(outcome)

@@ -34,14 +34,14 @@ class Window:
         name = hashlib.sha256(f"{policy} {client} {now // self.seconds}".encode()).hexdigest()
         self.cache_key = f"notes.rate.{name}"
 
-    def count(self):
-        """Count one more request and return how many there were; 0 while the cache does not answer."""
+    def count(self, number=1):
+        """Count so many more requests and return how many there were; 0 while the cache does not answer."""
         try:
             cache.add(self.cache_key, 0, timeout=self.seconds + 1)
-            return cache.incr(self.cache_key)
+            return cache.incr(self.cache_key, number)
         except ValueError:
             # The cache dropped the entry between the two calls: the window has ended.
-            return 1
+            return number
         except RedisError as error:
             return uncounted(error)
 
@@ -75,7 +75,7 @@ class AccessThrottle(BaseThrottle):
             return True
         writer = request.access.writer
         self.window = Window(policy, rate, writer.id if writer else address_of(request))
-        counted = self.window.count()
+        counted = self.window.count(view.cost(request))
         request.rate_limit = self.window.headers(counted)
         return counted <= self.window.limit
 

@@ -99,6 +99,8 @@ class NoteViewSet(WritingView, ModelViewSet):
 
     def page(self, wanted):
         notes = wanted.filtered(self.get_queryset())
+        if wanted.only is not None and not {"body", "highlights"} & set(wanted.only):
+            notes = notes.defer("body")
         if wanted.finds_nothing:
             return self.paginator.no_page()
         if wanted.is_search and wanted.ordering in params.SEARCH_ORDERS:

@@ -6,6 +6,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from notes import search
+from notes.management.arguments import days_in
 from notes.models import Notebook, Writer
 
 
@@ -13,7 +14,8 @@ class Command(BaseCommand):
     help = "Erase for good what has been in the trash for longer than NOTES_TRASH_DAYS."
 
     def add_arguments(self, parser):
-        parser.add_argument("--days", type=int, default=settings.NOTES_TRASH_DAYS, help="instead of NOTES_TRASH_DAYS")
+        days = settings.NOTES_TRASH_DAYS
+        parser.add_argument("--days", type=days_in, default=days, help="instead of NOTES_TRASH_DAYS")
 
     def handle(self, *, days, **options):
         by = Writer(id="command:empty_trash", name="empty_trash")

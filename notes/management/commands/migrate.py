@@ -1,7 +1,7 @@
 from django.core.management.commands import migrate
 from django.db import connections
 
-from notes import sqlite
+from notes import databases
 
 
 class Command(migrate.Command):
@@ -9,7 +9,7 @@ class Command(migrate.Command):
 
     def execute(self, *args, **options):
         connection = connections[options["database"]]
-        path = sqlite.file_of(connection.settings_dict)
+        path = databases.file_of(connection.settings_dict)
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)

@@ -4,26 +4,29 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
-from notes.models import Notebook
+from notes.management.arguments import days_in
+from notes.models import Notebook, Receipt
 
 
 class Command(BaseCommand):
     help = (
         "Erase the content of old revisions. A revision goes when it is older than --days and is not among the newest "
-        "--keep of its note. The present never goes, nor does the record of who wrote when."
+        "--keep of its note. The present never goes, nor does the record of who wrote when. Idempotency-Keys that are "
+        "as old are forgotten."
     )
 
     def add_arguments(self, parser):
-        parser.add_argument("--days", type=int, default=365)
+        parser.add_argument("--days", type=days_in, default=365)
         parser.add_argument("--keep", type=int, default=10)
 
     def handle(self, *, days, keep, **options):
-        if days < 0 or keep < 1:
-            raise CommandError("--days must be 0 or more and --keep 1 or more: the present never goes.")
+        if keep < 1:
+            raise CommandError("--keep must be 1 or more: the present never goes.")
         before = timezone.now() - timedelta(days=days)
         erased = 0
         for notebook in Notebook.objects.all():
             pks = list(notebook.notes.unpurged().values_list("pk", flat=True))
             for pk in tqdm(pks, desc=notebook.name, unit=" notes", disable=None):
                 erased += notebook.notes.get(pk=pk).prune(before=before, keep=keep)
+        Receipt.objects.filter(written_at__lt=before).delete()
         self.stdout.write(f"Erased the content of {erased} revisions.")

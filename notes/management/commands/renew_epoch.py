@@ -7,8 +7,8 @@ from notes.models import Notebook
 
 class Command(BaseCommand):
     help = (
-        "Say that the notebooks have another history now. Run it after restoring a PostgreSQL backup: clients that "
-        "follow the changes are then told to start again (410, resync_required). A SQLite backup does it by itself."
+        "Say that the notebooks have another history now. Run it after restoring a backup: clients that follow the "
+        "changes are then told to start again (410, resync_required)."
     )
 
     def handle(self, **options):

@@ -1,5 +1,6 @@
-"""The file of a SQLite database: where it is, and whether an open connection still writes to it."""
+"""Connections: whether the file of one is still there, and how long one waits for a lock."""
 
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -34,3 +35,19 @@ def close_if_moved():
     if connection.connection is not None and now != opened:
         connection.close()
     connection.opened_file = now
+
+
+@contextmanager
+def without_waiting():
+    """Let what waits for a lock fail at once: a reader's request must not stand in the queue of the writers."""
+    if connection.vendor == "sqlite":
+        milliseconds = int(connection.settings_dict["OPTIONS"]["timeout"] * 1000)
+        setting, restore = "PRAGMA busy_timeout = 0", f"PRAGMA busy_timeout = {milliseconds}"
+    else:
+        setting, restore = "SET lock_timeout = '10ms'", "RESET lock_timeout"
+    with connection.cursor() as cursor:
+        cursor.execute(setting)
+        try:
+            yield
+        finally:
+            cursor.execute(restore)
