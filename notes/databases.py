@@ -1,11 +1,13 @@
 """Connections: whether the file of one is still there, and how long one waits for a lock."""
 
+import threading
+import traceback
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 
 def file_of(database):
@@ -37,17 +39,50 @@ def close_if_moved():
     connection.opened_file = now
 
 
+# One writer of this process at a time waits for SQLite; the others wait for that one here. A thread that waits inside
+# SQLite holds its connection's mutex, and the writer it waits for can run into that mutex in turn: when the garbage
+# collector, in whatever thread it happens to run, finalizes a cursor of that connection.
+writers_turn = threading.RLock()
+
+
+@contextmanager
+def turn_to_write():
+    """Wait for this thread's turn among the writers of the process. An OperationalError after the usual time."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    if not writers_turn.acquire(timeout=connection.settings_dict["OPTIONS"]["timeout"]):
+        raise OperationalError("database is locked by another writer of this process")
+    try:
+        yield
+    finally:
+        writers_turn.release()
+
+
 @contextmanager
 def without_waiting():
     """Let what waits for a lock fail at once: a reader's request must not stand in the queue of the writers."""
     if connection.vendor == "sqlite":
+        if not writers_turn.acquire(blocking=False):
+            raise OperationalError("database is locked by another writer of this process")
         milliseconds = int(connection.settings_dict["OPTIONS"]["timeout"] * 1000)
         setting, restore = "PRAGMA busy_timeout = 0", f"PRAGMA busy_timeout = {milliseconds}"
     else:
         setting, restore = "SET lock_timeout = '10ms'", "RESET lock_timeout"
-    with connection.cursor() as cursor:
-        cursor.execute(setting)
-        try:
-            yield
-        finally:
-            cursor.execute(restore)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(setting)
+            try:
+                yield
+            finally:
+                cursor.execute(restore)
+    finally:
+        if connection.vendor == "sqlite":
+            writers_turn.release()
+
+
+def let_go(error):
+    """Empty the frames of an error that was expected: they hold cursors, for the garbage collector of any thread."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

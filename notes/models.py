@@ -5,7 +5,7 @@ next number, stores the note and appends the log row in one transaction.
 """
 
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -76,7 +76,7 @@ class Notebook(models.Model):
         if self.is_locked:
             yield
             return
-        with transaction.atomic():
+        with databases.turn_to_write(), transaction.atomic():
             present = Notebook.objects.select_for_update(no_key=True).only("revision").get(pk=self.pk)
             self.revision = present.revision
             self.is_locked, self.changed_notes = True, {}
@@ -413,6 +413,9 @@ class ApiKey(models.Model):
         # A time to come was noted before the clock was set back.
         if noted is not None and abs(now - noted) < self.USE_IS_NOTED_EVERY:
             return
-        with suppress(Error), databases.without_waiting(), transaction.atomic():
-            # Of requests at the same time one is enough: the others find another time there.
-            ApiKey.objects.filter(pk=self.pk, last_used_at=noted).update(last_used_at=now)
+        try:
+            with databases.without_waiting(), transaction.atomic():
+                # Of requests at the same time one is enough: the others find another time there.
+                ApiKey.objects.filter(pk=self.pk, last_used_at=noted).update(last_used_at=now)
+        except Error as error:
+            databases.let_go(error)

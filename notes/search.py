@@ -55,7 +55,7 @@ def erase(merges=None):
 
     SQLite: merges the index to its end, or so many times. PostgreSQL: VACUUM, where there is no such limit.
     """
-    with connection.cursor() as cursor:
+    with databases.turn_to_write(), connection.cursor() as cursor:
         engine().erase(cursor, merges)
 
 
@@ -182,7 +182,8 @@ class Search:
         if within is not None:
             positions = within.order_by().values("position").query
             sql, self.within_params = positions.get_compiler(connection=connection).as_sql()
-            self.within = f" AND {self.POSITION} IN ({sql})"
+            # The plus keeps the index from being asked once for each of these notes.
+            self.within = f" AND +{self.POSITION} IN ({sql})"
 
     def beyond(self, position):
         """Return (SQL, params): behind this hit, if there is one, and within the notes asked for."""

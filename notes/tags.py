@@ -19,7 +19,7 @@ def normalize(names):
 
 def key(name):
     """Return what two spellings of the same tag have in common."""
-    return unicodedata.normalize("NFC", name.strip()).casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name.strip()).casefold())
 
 
 def split(text):

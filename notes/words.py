@@ -44,12 +44,13 @@ def marks():
 MARKS = marks() + "\uff9e\uff9f" + IGNORED
 SYMBOLS = r"(?<=[^\W_])(?:_{1,64}(?=[^\W_])|(?:\+{1,3}|\#)(?!\w))"
 ASCII_RUN = re.compile(r"[a-z0-9]{1,64}|(?<=[a-z0-9])(?:_{1,64}(?=[a-z0-9])|(?:\+{1,3}|\#)(?![a-z0-9_]))")
+# Every run is short: Unicode's normalization takes quadratic time for many marks on one letter.
 ANY_RUN = re.compile(
     rf"[A-Za-z0-9]{{1,64}}+(?![^\x00-\x7f])"
-    rf"|[\u1100-\u115f][\u1160-\u11a7]+[\u11a8-\u11ff]*|[{SINGLE}][{MARKS}]*"
+    rf"|[\u1100-\u115f][\u1160-\u11a7]{{1,4}}[\u11a8-\u11ff]{{0,4}}|[{SINGLE}][{MARKS}]{{0,8}}"
     rf"|(?:[^\W_{SINGLE}]|(?<=\w)[{MARKS}]|(?<=[{MARKS}])[{MARKS}]){{1,64}}|[{EMOJI}]|{SYMBOLS}"
 )
-FOLDED_RUN = re.compile(rf"[{SINGLE}][{MARKS}]*|(?:[^\W_{SINGLE}]|[{MARKS}]){{1,64}}|[{EMOJI}]|[_+#]+")
+FOLDED_RUN = re.compile(rf"[{SINGLE}][{MARKS}]{{0,8}}|(?:[^\W_{SINGLE}]|[{MARKS}]){{1,64}}|[{EMOJI}]|[_+#]+")
 # Nobody types the beginning of these.
 WHOLE = re.compile(rf"[{SINGLE}{EMOJI}_+#]")
 

@@ -14,7 +14,7 @@ MAX_LENGTH_DIGITS = 18
 
 
 class BadBody(Exception):
-    """The body cannot be used; the status says why: 400, 411 or 413."""
+    """The body cannot be used; the status says why: 400, 411, 413 or 415."""
 
     def __init__(self, status):
         self.status = status
@@ -28,6 +28,7 @@ class ExactBody:
     def __call__(self, environ, start_response):
         stream = environ["wsgi.input"]
         try:
+            refuse_charset(environ)
             body = self.read_body(environ)
         except BadBody as error:
             body = b""
@@ -72,6 +73,9 @@ class ExactBody:
         body = read_up_to(environ["wsgi.input"], self.max_bytes + 1)
         if len(body) > self.max_bytes:
             raise BadBody(413)
+        if not body:
+            # Nobody sends nothing in chunks: it broke off at its beginning.
+            raise BadBody(400)
         return body
 
 
@@ -95,6 +99,16 @@ class DrainedAfterwards:
         with contextlib.suppress(BadBody):
             while left > 0 and (piece := read_piece(self.stream, READ_BYTES)):
                 left -= len(piece)
+
+
+def refuse_charset(environ):
+    """Take a charset other than UTF-8 out of CONTENT_TYPE: Django decodes query strings by it, with any codec."""
+    media_type, *parameters = environ.get("CONTENT_TYPE", "").split(";")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in {"utf-8", "utf8"}:
+            environ["CONTENT_TYPE"] = media_type.strip()
+            raise BadBody(415)
 
 
 def is_json(content_type):

@@ -152,13 +152,15 @@ def database(url):
         }
     if not config["NAME"]:
         raise ImproperlyConfigured("DATABASE_URL must name the database: postgres://user:password@host:5432/name.")
-    timeouts = {
+    parameters = {
         "statement_timeout": "30s",
         "lock_timeout": "20s",
         "idle_in_transaction_session_timeout": "60s",
+        # Compiling a query takes longer than any of ours runs.
+        "jit": "off",
     }
     options = config.setdefault("OPTIONS", {})
-    own = [f"-c {name}={value}" for name, value in timeouts.items()]
+    own = [f"-c {name}={value}" for name, value in parameters.items()]
     # Later ones win: what DATABASE_URL says itself.
     options["options"] = " ".join([*own, options.get("options", "")]).strip()
     return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
@@ -217,6 +219,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "notes.api.middleware.SessionCookieMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "notes.api.middleware.BodyErrorMiddleware",

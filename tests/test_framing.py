@@ -13,6 +13,7 @@ from notes.models import Note
 from notesproject.framing import ExactBody
 from tests.keys import OPERATOR_KEY
 from tests.server import serving, serving_for_development
+from tests.wire import Connection
 
 NOTES = "/api/v1/notes"
 MAX_BYTES = 2_500_000
@@ -347,3 +348,12 @@ def test_length_and_coding_together_are_400(given):
     environ = {"CONTENT_TYPE": "application/json", "wsgi.input_terminated": True}
 
     assert given(b"hello", CONTENT_LENGTH="5", HTTP_TRANSFER_ENCODING="chunked", **environ) == (b"", "0", 400)
+
+
+@pytest.mark.parametrize("charset", ["base64", "rot13", "zlib", "utf-16", '"latin-1"'])
+def test_no_charset_but_utf_8_reaches_the_service(transactional_db, notebook, charset):
+    with serving() as server, Connection(server.url) as client:
+        answer = client.send("GET", "/api/v1/notes?limit=1", headers={"Content-Type": f"text/plain; charset={charset}"})
+
+    assert answer.status == 415
+    assert answer.json()["code"] == "unsupported_media_type"

@@ -321,3 +321,11 @@ def test_a_light_list_reads_no_bodies(operator, note, django_assert_num_queries)
         operator.get(NOTES, {"fields": "id,title"})
 
     assert '"body"' not in queries[-1]["sql"]
+
+
+def test_many_marks_on_one_letter_are_read_in_linear_time():
+    for letter, marks in (("あ", "\u0301\u0316"), ("\u1100", "\u1161"), ("e", "\u0301\u0316")):
+        cut = words.words(letter + marks * 49_999)
+
+        assert all(len(word) < 100 for word in cut)
+    assert words.folded.cache_info().currsize <= 1 << 16

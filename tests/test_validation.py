@@ -563,3 +563,18 @@ def test_a_form_without_a_session_is_a_415(operator, note, nothing_stored, metho
     response = getattr(operator, method)(url, {"title": "x"}, format="multipart")
 
     assert problem_of(response, 415)
+
+
+def test_a_tag_counts_as_long_as_it_is_stored(operator):
+    grows = "\U0001d160"  # One character, three when it is composed.
+
+    assert operator.post(NOTES, {"title": "x", "tags": [grows * 50]}).status_code == 400
+    note = operator.post(NOTES, {"title": "x", "tags": [grows * 16]}).json()
+    assert operator.put(f"{NOTES}/{note['id']}", note).status_code == 200
+
+
+def test_a_session_cookie_that_cannot_be_one_is_nobody_s(stranger, notebook):
+    stranger.cookies["sessionid"] = "aaaaaaaaaa\x00"
+
+    assert stranger.get(NOTES).status_code == 200
+    assert stranger.get("/admin/").status_code == 302

@@ -24,6 +24,7 @@ CODES = {
     405: "method_not_allowed",
     411: "length_required",
     413: "request_too_large",
+    415: "unsupported_media_type",
     500: "server_error",
     503: "database_unavailable",
 }

@@ -51,7 +51,8 @@ class Tag(Text):
             self.fail("blank")
         if "," in name:
             self.fail("comma")
-        return name
+        # Its length counts as it will be stored: composing can make a text longer.
+        return tags.normalize([name])[0]
 
 
 class Tags(serializers.ListField):

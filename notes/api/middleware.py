@@ -5,6 +5,7 @@ import re
 import time
 
 import uuid_utils.compat
+from django.conf import settings
 
 from notes import databases, request_id
 from notes.api.errors import problem_response
@@ -12,6 +13,7 @@ from notes.api.errors import problem_response
 logger = logging.getLogger("notes.requests")
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,64}")
+SESSION_KEY = re.compile("[a-z0-9]{8,40}")
 UTF_8 = {"utf-8", "utf8"}
 
 
@@ -37,6 +39,18 @@ class RequestLogMiddleware:
             request_id.current.reset(token)
 
 
+class SessionCookieMiddleware:
+    """Drop a session cookie that cannot be one: a NUL in it is an error in PostgreSQL, and it opens nothing anyway."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if not SESSION_KEY.fullmatch(request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
+            request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
+        return self.get_response(request)
+
+
 class DatabaseFileMiddleware:
     """See to it that no request is answered from a database file that is not there any more."""
 
@@ -58,6 +72,7 @@ class BodyErrorMiddleware:
         400: "The request's body is shorter than it announced, or its length is not a number. Nothing was stored.",
         411: "Send the length of the body in Content-Length; this server does not read chunked bodies.",
         413: "The request's body is larger than this server takes.",
+        415: "The request's body must be UTF-8.",
     }
 
     def __init__(self, get_response):

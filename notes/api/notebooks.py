@@ -104,7 +104,8 @@ class WritingView(NotebookView):
             if receipt is None:
                 outcome = operation(self.access, self.kwargs.get("id"), fields, expected)
                 self.keep_receipt(key, outcome)
-                return self.answer(outcome)
+        if receipt is None:
+            return self.answer(outcome)
         if receipt.request_digest != request_digest(self.request):
             raise KeyUsedForAnotherRequest
         response = self.answer(self.outcome_of(receipt))
