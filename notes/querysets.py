@@ -102,6 +102,11 @@ class TagQuerySet(models.QuerySet):
     def beginning_with(self, prefix):
         return self.filter(key__startswith=prefix)
 
+    def count_anew(self, notebook):
+        """Count the tags of all live notes of a notebook. Under the notebook's lock."""
+        self.filter(notebook=notebook).delete()
+        self.recount(notebook, added=notebook.notes.live().only("tags", "deleted_at"))
+
     def recount(self, notebook, *, removed=(), added=()):
         """Count the tags of notes as they were and as they are; only the live ones count. Under the notebook's lock."""
         names, change = {}, Counter()

@@ -1,6 +1,9 @@
 """Tags: how many notes bear each, filters, renaming."""
 
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 
 from notes.models import Revision, Tag
 from notes.verification import problems
@@ -105,6 +108,16 @@ def test_a_tag_may_change_its_case_alone(operator, tagged):
     operator.post(f"{TAGS}/rename", {"tag": "home", "name": "HOME"})
 
     assert operator.get(TAGS, {"prefix": "h"}).json()["results"] == [{"name": "HOME", "notes": 2}]
+
+
+def test_counts_are_made_anew_with_the_index(operator, tagged, notebook):
+    Tag.objects.filter(key="work").update(notes=7)
+    Tag.objects.filter(key="home").delete()
+
+    call_command("rebuild_search", stdout=StringIO())
+
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
 
 
 def test_renaming_may_be_repeated(operator, tagged):

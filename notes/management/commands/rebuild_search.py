@@ -3,14 +3,14 @@ from django.db import transaction
 from tqdm import tqdm
 
 from notes import search
-from notes.models import Note, Notebook
+from notes.models import Note, Notebook, Tag
 
 CHUNK_NOTES = 500
 
 
 class Command(BaseCommand):
     help = (
-        "Make the search index anew from the notes, while the service runs: until it is done, searches find only what "
+        "Make the search index and the count of tags anew from the notes, while the service runs: until it is done, searches find only what "
         "is in it again. Needed after an upgrade whose notes say so, and when `check` says that the index is missing."
     )
 
@@ -20,6 +20,8 @@ class Command(BaseCommand):
         count = 0
         with tqdm(total=Note.objects.live().count(), unit=" notes", disable=None) as bar:
             for notebook in Notebook.objects.all():
+                with notebook.locked():
+                    Tag.objects.count_anew(notebook)
                 for notes in indexed_chunks(notebook):
                     count += notes
                     bar.update(notes)
