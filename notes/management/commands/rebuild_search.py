@@ -10,8 +10,9 @@ CHUNK_NOTES = 500
 
 class Command(BaseCommand):
     help = (
-        "Make the search index and the count of tags anew from the notes, while the service runs: until it is done, searches find only what "
-        "is in it again. Needed after an upgrade whose notes say so, and when `check` says that the index is missing."
+        "Make the search index and the count of tags anew from the notes, while the service runs: until it is done, "
+        "searches find only what is in it again. Needed after an upgrade whose notes say so, and when `check` tells "
+        "that the index is missing."
     )
 
     def handle(self, **options):
