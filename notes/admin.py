@@ -11,7 +11,7 @@ from django.contrib.admin.actions import delete_selected as ask_before_delete
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, connection
+from django.db import DataError, IntegrityError, connection
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 from django.shortcuts import redirect
@@ -94,8 +94,18 @@ class WriterFilter(ClickedFilter):
         return queryset.filter(writer=self.value()) if self.value() else queryset
 
 
+class ListAdmin(admin.ModelAdmin):
+    """An admin whose list takes a filter that was typed by hand and is no date or number for no filter."""
+
+    def changelist_view(self, request, extra_context=None):
+        try:
+            return super().changelist_view(request, extra_context)
+        except (ValueError, OverflowError, DataError):
+            return redirect(f"{request.path}?e=1")
+
+
 @admin.register(Note)
-class NoteAdmin(admin.ModelAdmin):
+class NoteAdmin(ListAdmin):
     form = NoteForm
     list_display = ["title", "tag_links", "number", "updated_at", "notebook", "in_trash"]
     list_filter = ["notebook", TrashFilter, TagFilter, "created_at"]
@@ -309,7 +319,7 @@ class LogPage:
 
 
 @admin.register(Revision)
-class RevisionAdmin(admin.ModelAdmin):
+class RevisionAdmin(ListAdmin):
     list_display = ["number", "action", "title", "writer_link", "written_at", "request_id", "notebook"]
     list_filter = ["notebook", "action", WriterFilter]
     list_select_related = ["notebook"]
@@ -337,7 +347,7 @@ class RevisionAdmin(admin.ModelAdmin):
 
 
 @admin.register(Notebook)
-class NotebookAdmin(admin.ModelAdmin):
+class NotebookAdmin(ListAdmin):
     list_display = ["name", "public", "revision", "created_at"]
     fields = ["name", "public", "revision", "created_at"]
     ordering = ["name"]
@@ -364,7 +374,7 @@ class NotebookAdmin(admin.ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(ListAdmin):
     form = ApiKeyForm
     list_display = ["name", "notebook", "level", "state", "last_used_at"]
     list_filter = ["notebook", "level"]
