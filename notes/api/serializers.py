@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import html
 
@@ -112,6 +113,7 @@ class ListedNoteSerializer(NoteSerializer):
         return {"title": words.highlights(self.query, note.title), "body": words.highlights(self.query, body)}
 
 
+@extend_schema_serializer(component_name="ListedNote")
 class ListedNoteSchemaSerializer(NoteSerializer):
     """A note in a list. With `fields` or `omit` some of its fields are not there."""
 
