@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 MAX_QUERY_CHARS = 500
 MAX_QUERY_WORDS = 64
-# Longer runs (hashes, base64) are cut; a search for one is cut alike and found as a phrase.
-MAX_WORD_CHARS = 64
 MIN_PREFIX_CHARS = 2
 
 SINGLE = (
@@ -43,6 +41,7 @@ def marks():
 
 MARKS = marks() + "\uff9e\uff9f" + IGNORED
 SYMBOLS = r"(?<=[^\W_])(?:_{1,64}(?=[^\W_])|(?:\+{1,3}|\#)(?!\w))"
+# Runs of more than 64 characters (hashes, base64) are cut; a search for one is cut alike, and found as a phrase.
 ASCII_RUN = re.compile(r"[a-z0-9]{1,64}|(?<=[a-z0-9])(?:_{1,64}(?=[a-z0-9])|(?:\+{1,3}|\#)(?![a-z0-9_]))")
 # Every run is short: Unicode's normalization takes quadratic time for many marks on one letter.
 ANY_RUN = re.compile(
