@@ -124,10 +124,6 @@ class KeysetPagination(BasePagination):
 class SearchPagination(KeysetPagination):
     """Pages of a search, forwards only. A cursor names the last hit by its rank and position."""
 
-    def no_page(self):
-        self.next_link = self.previous_link = None
-        return []
-
     def paginate_search(self, notes, wanted, request):
         """Return one page of those notes that the search finds, by relevance or by time of creation."""
         _, after = self.read(request)

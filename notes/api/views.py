@@ -102,7 +102,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         if wanted.only is not None and not {"body", "highlights"} & set(wanted.only):
             notes = notes.defer("body")
         if wanted.finds_nothing:
-            return self.paginator.no_page()
+            return []
         if wanted.is_search and wanted.ordering in params.SEARCH_ORDERS:
             return self.paginator.paginate_search(notes, wanted, self.request)
         if wanted.is_search:
