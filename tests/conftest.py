@@ -1,3 +1,6 @@
+import io
+import logging
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
@@ -59,6 +62,16 @@ def by():
 def note(notebook, by):
     with notebook.locked():
         return notebook.create_note(by, title="Plan", body="One\nTwo\n", tags=["work"])
+
+
+@pytest.fixture
+def log_lines():
+    """The lines that the service writes to standard error, as the operator sees them."""
+    handler = next(handler for handler in logging.getLogger().handlers if handler.get_name() == "stderr")
+    written = io.StringIO()
+    before = handler.setStream(written)
+    yield written
+    handler.setStream(before)
 
 
 def client_with_key(key):

@@ -1,8 +1,6 @@
 """One error body for whatever goes wrong under /api/, and no answer that shows how the service is built."""
 
-import io
 import json
-import logging
 import re
 
 import pytest
@@ -34,16 +32,6 @@ UNROUTED = [
     "/api/" + "x" * 5000,
 ]
 SECRETS = "secret /srv/notes/notes.sqlite3 SELECT body FROM notes_note"
-
-
-@pytest.fixture
-def log_lines():
-    """The lines that the service writes to standard error, as the operator sees them."""
-    handler = next(handler for handler in logging.getLogger().handlers if handler.get_name() == "stderr")
-    written = io.StringIO()
-    before = handler.setStream(written)
-    yield written
-    handler.setStream(before)
 
 
 @pytest.fixture

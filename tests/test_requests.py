@@ -1,6 +1,5 @@
 """X-Request-ID: one name for a request in its answer, its log lines and the log of writes."""
 
-import io
 import logging
 import uuid
 
@@ -10,16 +9,6 @@ from tests.keys import OPERATOR_KEY
 from tests.problems import problem_of
 
 NOTES = "/api/v1/notes"
-
-
-@pytest.fixture
-def log_lines():
-    """The lines that the service writes to standard error, as the operator sees them."""
-    handler = next(handler for handler in logging.getLogger().handlers if handler.get_name() == "stderr")
-    written = io.StringIO()
-    before = handler.setStream(written)
-    yield written
-    handler.setStream(before)
 
 
 @pytest.mark.parametrize(
