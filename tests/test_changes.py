@@ -56,6 +56,17 @@ def test_a_first_sync_goes_page_by_page_without_a_hole(operator, notebook, by):
     assert since == 7
 
 
+def test_long_notes_end_a_page_early(operator, notebook, by):
+    notebook.create_notes(by, [{"title": f"Novel {number}", "body": "word " * 20_000} for number in range(25)])
+
+    first = operator.get(CHANGES, {"since": 0, "limit": 200}).json()
+    second = operator.get(CHANGES, {"since": first["revision"], "limit": 200}).json()
+
+    assert [row["title"] for row in first["results"] + second["results"]] == [f"Novel {number}" for number in range(25)]
+    assert (len(first["results"]), first["revision"], first["has_more"]) == (20, 20, True)
+    assert (second["revision"], second["has_more"]) == (25, False)
+
+
 def test_a_poll_with_nothing_new_costs_one_query(operator, note, django_assert_num_queries):
     with django_assert_num_queries(1):
         feed = operator.get(CHANGES, {"since": note.revision}).json()

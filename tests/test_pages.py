@@ -8,6 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from notes import search
+
 NOTES = "/api/v1/notes"
 
 
@@ -202,6 +204,57 @@ def test_each_page_costs_the_same_queries_whatever_its_place_and_size(stranger, 
     ]
 
     assert costs == [2] * 5  # The notebook, the page.
+
+
+@pytest.fixture
+def long_notes(notebook, by):
+    """Twenty-five notes, each as long as a note may be."""
+    drafts = [{"title": f"Novel {number}", "body": "word " * 20_000} for number in range(25)]
+    return sorted(notebook.create_notes(by, drafts), key=lambda note: note.position, reverse=True)
+
+
+@pytest.mark.parametrize("query", ["", "&q=novel", "&q=word&ordering=created_at"])
+def test_long_notes_end_a_page_early_and_the_next_one_goes_on(stranger, long_notes, query):
+    pages = list(turn(stranger, f"{NOTES}?limit=200{query}", "next"))
+
+    assert [len(page["results"]) for page in pages] == [20, 5]
+    ids = [str(note.uuid) for note in long_notes]
+    assert ids_of(*pages) == (ids[::-1] if "created_at" in query else ids)
+
+
+def test_long_notes_end_a_page_early_backwards_too(stranger, long_notes):
+    *_, last = turn(stranger, f"{NOTES}?limit=3", "next")
+
+    link = last["previous"].replace("limit=3", "limit=200")
+    pages = list(turn(stranger, link, "previous"))
+
+    assert [len(page["results"]) for page in pages] == [20, 4]
+    assert ids_of(*pages[::-1], last) == [str(note.uuid) for note in long_notes]
+
+
+def test_long_notes_without_their_bodies_are_one_page(stranger, long_notes):
+    page = stranger.get(f"{NOTES}?limit=200&omit=body").json()
+
+    assert (len(page["results"]), page["next"]) == (25, None)
+
+
+def test_a_page_is_not_called_the_last_when_its_hits_are_deleted_while_it_is_made(
+    stranger, notebook, notes, monkeypatch
+):
+    find = search.page
+
+    def find_and_lose(*args, **options):
+        hits = find(*args, **options)
+        notebook.notes.filter(position__in=[position for _, position in hits]).update(deleted_at=timezone.now())
+        return hits
+
+    monkeypatch.setattr(search, "page", find_and_lose)
+
+    page = stranger.get(f"{NOTES}?limit=3&q=note").json()
+
+    monkeypatch.undo()
+    assert page["results"] == []
+    assert len(list(turn(stranger, page["next"], "next"))) == 3
 
 
 def turn(client, address, direction):

@@ -14,6 +14,8 @@ from notes.api.params import refused, whole_number
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+# A page ends with the note that brings its bodies to this length: two hundred of the longest would be 60 MB.
+ENOUGH_CHARS = 2_000_000
 
 signer = signing.Signer(salt="notes.cursor")
 
@@ -37,9 +39,7 @@ class KeysetPagination(BasePagination):
         if position:
             fields = [queryset.model._meta.get_field(name) for name in names]
             queryset = queryset.filter(after(order, [field.to_python(text) for field, text in zip(fields, position)]))
-        rows = list(queryset[: self.limit + 1])
-        more = len(rows) > self.limit
-        rows = rows[: self.limit]
+        rows, more = page_of(queryset, self.limit)
         if backwards:
             rows.reverse()
         if rows and (backwards or more):
@@ -109,7 +109,7 @@ class KeysetPagination(BasePagination):
             {
                 "name": "limit",
                 "in": "query",
-                "description": "How many results a page holds.",
+                "description": "How many results a page holds at most; long ones end it earlier.",
                 "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
             },
             {
@@ -136,13 +136,28 @@ class SearchPagination(KeysetPagination):
             limit=self.limit + 1,
             within=notes if wanted.has_bounds else None,
         )
-        shown = hits[: self.limit]
-        if len(hits) > self.limit:
-            self.next_link = self.link(False, shown[-1])
-            self.display_page_controls = True
+        positions = [position for _, position in hits]
         # One that was deleted between the two queries is not there any more.
-        found = {note.position: note for note in notes.filter(position__in=[position for _, position in shown])}
-        return [found[position] for _, position in shown if position in found]
+        found = {note.position: note for note in notes.filter(position__in=positions)}
+        rows, more = page_of([found.get(position) for position in positions], self.limit)
+        if more:
+            self.next_link = self.link(False, hits[len(rows) - 1])
+            self.display_page_controls = True
+        return [note for note in rows if note]
+
+
+def page_of(rows, limit):
+    """Return (the rows of a page, whether there are more): at most `limit`, fewer where the bodies read are long.
+
+    None stands for a row that is gone.
+    """
+    rows = list(rows[: limit + 1])
+    chars = 0
+    for number, row in enumerate(rows[:limit], 1):
+        chars += len(vars(row).get("body", "")) if row else 0
+        if chars >= ENOUGH_CHARS:
+            return rows[:number], len(rows) > number
+    return rows[:limit], len(rows) > limit
 
 
 def flipped(name):

@@ -155,6 +155,12 @@ class ListedNotes:
             return [name for name in NOTE_FIELDS if name not in self.params["omit"]]
         return self.params.get("fields")
 
+    @property
+    def needs_body(self):
+        """Tell whether bodies are read: to be shown, or to cut highlights from."""
+        shown = self.only or NOTE_FIELDS
+        return "body" in shown or ("highlights" in shown and bool(self.query.wanted))
+
     def filtered(self, notes):
         """Return the notes within the bounds that are asked for; the search comes later."""
         params = self.params

@@ -99,7 +99,7 @@ class NoteViewSet(WritingView, ModelViewSet):
 
     def page(self, wanted):
         notes = wanted.filtered(self.get_queryset())
-        if wanted.only is not None and not {"body", "highlights"} & set(wanted.only):
+        if not wanted.needs_body:
             notes = notes.defer("body")
         if wanted.finds_nothing:
             return []
