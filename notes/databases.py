@@ -1,4 +1,4 @@
-"""Connections: whether the file of one is still there, and how long one waits for a lock."""
+"""Connections: whether the file of one is still there, what state it reads, and how long it waits for a lock."""
 
 import threading
 import traceback
@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 
 def file_of(database):
@@ -37,6 +37,29 @@ def close_if_moved():
     if connection.connection is not None and now != opened:
         connection.close()
     connection.opened_file = now
+
+
+@contextmanager
+def snapshot():
+    """Read one state of the database until the block ends, however long that takes, and hold up no writer.
+
+    Inside a transaction it does nothing more.
+    """
+    if connection.in_atomic_block:
+        yield
+    elif connection.vendor == "sqlite":
+        # Not atomic(), which begins with the lock of a writer.
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
+    else:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute("SET LOCAL statement_timeout = 0")
+            yield
 
 
 # One writer of this process at a time waits for SQLite; the others wait for that one here. A thread that waits inside

@@ -4,22 +4,26 @@ from collections import Counter
 
 from django.db.models import Count, F, Max, Min, Q
 
-from notes import search
-from notes.models import CONTENT, Revision
+from notes import databases, search
+from notes.models import CONTENT, Notebook, Revision
 from notes.tags import key
 
 ACTIONS_THAT_LEAVE_IT_DELETED = {Revision.TRASH, Revision.PURGE}
 
 
-def problems(notebook):
-    """Yield a sentence for each disagreement. Reads under the notebook's lock, so that no write comes between."""
-    with notebook.locked():
+def problems(notebook, watched=iter):
+    """Yield a sentence for each disagreement, in one state of the database: others may write meanwhile.
+
+    `watched` wraps the iterator over all notes, for a bar.
+    """
+    with databases.snapshot():
+        notebook = Notebook.objects.get(pk=notebook.pk)
         yield from counter_problems(notebook)
         last_write = notebook.notes.annotate(last=Max("revisions__number"))
         for note in last_write.filter(Q(last=None) | ~Q(last=F("revision"))):
             yield f"Note {note.uuid} is at revision {note.revision}, its last row in the log is {note.last}."
         present = notebook.revisions.filter(number=F("note__revision")).select_related("note")
-        for revision in present.iterator(chunk_size=500):
+        for revision in watched(present.iterator(chunk_size=500)):
             yield from note_problems(revision.note, revision)
         for revision in notebook.revisions.unerased().exclude(note__purged_at=None).select_related("note"):
             yield f"Revision {revision.number} still has content of note {revision.note.uuid}, which was purged."

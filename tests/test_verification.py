@@ -1,9 +1,11 @@
 """The checker of the proofs, and of operators: each way in which log, notes, trash and counter can disagree."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -193,6 +195,29 @@ def test_the_command_looks_at_the_notebooks_that_are_named(notebook, note):
 def test_the_command_refuses_a_name_that_no_notebook_has(notebook):
     with pytest.raises(CommandError, match="There is no notebook work"):
         verify("default", "work")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_written_meanwhile_is_neither_held_up_nor_taken_for_a_disagreement(notebook, note, by, monkeypatch):
+    positions = search.positions
+
+    def positions_after_a_write(notebook):
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(write_in_thread, by).result(timeout=10)
+        return positions(notebook)
+
+    monkeypatch.setattr(search, "positions", positions_after_a_write)
+
+    assert verify() == "default: 3 writes, all in agreement\n"
+    monkeypatch.undo()
+    assert verify() == "default: 4 writes, all in agreement\n"
+
+
+def write_in_thread(by):
+    try:
+        Notebook.objects.get().create_note(by, title="Meanwhile")
+    finally:
+        connection.close()
 
 
 def verify(*names):

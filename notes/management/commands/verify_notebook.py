@@ -1,13 +1,18 @@
 import sys
+from functools import partial
 
 from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
 
 from notes import verification
 from notes.models import Notebook
 
 
 class Command(BaseCommand):
-    help = "Check that log, notes, trash and counter of a notebook agree. The exit code is 1 when they do not."
+    help = (
+        "Check that log, notes, trash, tags and search index of a notebook agree, while the service runs. The exit "
+        "code is 1 when they do not."
+    )
 
     def add_arguments(self, parser):
         parser.add_argument("notebook", nargs="*", metavar="NAME", help="which notebooks; all of them without a name")
@@ -19,8 +24,13 @@ class Command(BaseCommand):
             raise CommandError(f"There is no notebook {', '.join(sorted(missing))}.")
         failed = False
         for one in notebooks:
-            problems = list(verification.problems(one))
-            failed = failed or bool(problems)
-            self.stdout.write(f"{one.name}: {'; '.join(problems) or f'{one.revision} writes, all in agreement'}")
+            agree = True
+            bar = partial(tqdm, total=one.notes.count(), unit=" notes", desc=one.name, disable=None)
+            for problem in verification.problems(one, watched=bar):
+                agree = False
+                self.stdout.write(f"{one.name}: {problem}")
+            if agree:
+                self.stdout.write(f"{one.name}: {one.revision} writes, all in agreement")
+            failed = failed or not agree
         if failed:
             sys.exit(1)
