@@ -1,8 +1,8 @@
 """The index of live notes: FTS5 on SQLite, tsvector on PostgreSQL. The only file that knows either.
 
 Both are fed by the tokenizer of notes/words.py and hold the same terms, told apart by a first character that no word
-has: `word` anywhere in the note, `=word` in its title, `=!digest` its whole title, `@digest` a tag, `~7` its notebook.
-So a search in titles or in one notebook reads no more of the index than it finds, however common its words are.
+has: `word` anywhere in the note, `=word` in its title, `=!digest` its whole title, `@digest` a tag. So a search in
+titles reads no more of the index than it finds, however common its words are.
 
 The door writes the index in the transaction that writes the note. `position` is the note's own: descending, it is
 newest first, and both engines can stream their hits in that order.
@@ -151,10 +151,6 @@ def title_term(title_words):
     return "=!" + digest(" ".join(title_words))
 
 
-def notebook_term(notebook_id):
-    return f"~{notebook_id}"
-
-
 def digest(text):
     return blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
@@ -162,8 +158,7 @@ def digest(text):
 def indexed(note):
     """Return (marked terms, words of the title, words of the body)."""
     title = words(note.title)
-    marked = [notebook_term(note.notebook_id), *map(tag_term, note.tags), title_term(title)]
-    return [*marked, *(f"={word}" for word in title)], title, words(note.body)
+    return [*map(tag_term, note.tags), title_term(title), *(f"={word}" for word in title)], title, words(note.body)
 
 
 def term_words(term):
@@ -217,7 +212,7 @@ class SQLite(Search):
         rows = []
         for note in notes:
             marked, title, body = indexed(note)
-            rows.append((note.position, " ".join(marked + title), " ".join(body)))
+            rows.append((note.position, " ".join([notebook_term(note.notebook_id), *marked, *title]), " ".join(body)))
         cursor.executemany(f"INSERT INTO {TABLE} (rowid, head, body) VALUES (%s, %s, %s)", rows)
 
     @staticmethod
@@ -293,13 +288,8 @@ class SQLite(Search):
         return None if len(longer) == self.MAX_EXPANSION else [prefix, *longer]
 
 
-def stretch_term(notebook_id, bits, number):
-    return f"<{notebook_id}:{bits}:{number}"
-
-
-def quoted(term):
-    """Return the term for a tsquery. Our terms hold neither quotes nor backslashes."""
-    return f"'{term}'"
+def notebook_term(notebook_id):
+    return f"~{notebook_id}"
 
 
 def total_changes(cursor):
@@ -308,21 +298,26 @@ def total_changes(cursor):
 
 
 class PostgreSQL(Search):
+    """GIN gathers all notes with a word before it can sort them; with a second word it reads through both lists.
+
+    So a word is not one and the same term for all time: each term begins with the notebook and the period of its note,
+    as in `7:98:word`, and a search goes from period to period until it has its hits. In a query `~` is the period's
+    number.
+    """
+
     POSITION = "position"
     # PostgreSQL keeps no more places of words than these, of one word and in all.
     MAX_PLACES_OF_ONE = 255
     MAX_PLACE = 16_383
     # This many of the newest notes are looked through before the GIN index is asked: a common word's hits are there.
     NEWEST = 100
-    # The index also holds the time of each note, as terms that name the notebook and the stretch of so many bits that
-    # its position lies in: 36 bits are 72 minutes, each next stretch is 4 times as long. See `stretches`.
-    STRETCH_BITS = range(36, 54, 2)
-    MAX_POSITION = 2**63 - 1
+    # So many bits of a position are 204 days.
+    PERIOD_BITS = 48
+    IN_OWN_PERIOD = f"words @@ replace(%s, '~', (position >> {PERIOD_BITS})::text)::tsquery"
     DROP = [f"DROP TABLE IF EXISTS {TABLE}"]
     CREATE = [
         f"CREATE TABLE {TABLE} (note_id bigint PRIMARY KEY, notebook_id bigint NOT NULL, position bigint NOT NULL, "
-        # Out of line, so that reading positions alone reads little.
-        "words tsvector STORAGE EXTERNAL NOT NULL, long_text text) WITH (toast_tuple_target = 128)",
+        "words tsvector STORAGE EXTERNAL NOT NULL, long_text text)",
         f"CREATE INDEX {TABLE}_words ON {TABLE} USING gin (words) WITH (fastupdate = off)",
         f"CREATE UNIQUE INDEX {TABLE}_newest ON {TABLE} (notebook_id, position)",
     ]
@@ -352,8 +347,7 @@ class PostgreSQL(Search):
         the title's marked words get the title's places again.
         """
         marked, title, body = indexed(note)
-        times = (stretch_term(note.notebook_id, bits, note.position >> bits) for bits in cls.STRETCH_BITS)
-        marked = [*times, *marked]
+        marked = ["", *marked]
         places = {}
         first_of_body = len(title) + 2
         for start, terms in ((len(title) - len(marked) + 1, marked), (1, title), (first_of_body, body)):
@@ -362,13 +356,9 @@ class PostgreSQL(Search):
         is_long = first_of_body + len(body) > cls.MAX_PLACE or any(
             len(of_one) > cls.MAX_PLACES_OF_ONE for of_one in places.values()
         )
-        if is_long:
-            places = {
-                term: [place for place in of_one if place <= cls.MAX_PLACE][: cls.MAX_PLACES_OF_ONE]
-                for term, of_one in places.items()
-            }
+        prefix = f"{note.notebook_id}:{note.position >> cls.PERIOD_BITS}:"
         lexemes = [
-            f"'{term}':{','.join(map(str, of_one))}" if of_one and of_one[0] > 0 else f"'{term}'"
+            f"'{prefix}{term}'" if is_long or of_one[0] <= 0 else f"'{prefix}{term}':{','.join(map(str, of_one))}"
             for term, of_one in places.items()
         ]
         long_text = f" {' '.join(marked + title)} \n {' '.join(body)} " if is_long else None
@@ -377,111 +367,72 @@ class PostgreSQL(Search):
     def hits(self, terms, conditions, better, beyond, limit):
         query, more, params = self.condition(terms, conditions, better)
         found = []
-        if better or conditions:
-            if self.first is None:
-                return []
-            first, span = self.first
-            at = first if beyond is None else self.next_to(beyond)
-        else:
-            found, at, span = self.hits_of_newest(query, more, params, beyond, limit)
-            if at is None or len(found) == limit:
-                return found
-        places, lows, highs = zip(*self.stretches(at, span * limit // (len(found) + 1)))
-        # The sums keep the planner from walking through the notebook from the newest note in search of a rare word. The
-        # stretches are looked through one by one, until there are enough hits.
-        self.cursor.execute(
-            "SELECT hit.position FROM unnest(%s::tsquery[], %s::bigint[], %s::bigint[]) AS stretch (query, low, high), "
-            f"LATERAL (SELECT position + 0 AS position FROM {TABLE} WHERE words @@ stretch.query "
-            f"AND position + 0 BETWEEN stretch.low AND stretch.high{more}{self.within} "
-            f"ORDER BY position + 0 {self.direction}) AS hit LIMIT %s",
-            (
-                [place + query for place in places],
-                list(lows),
-                list(highs),
-                *params,
-                *self.within_params,
-                limit - len(found),
-            ),
-        )
+        if not conditions:
+            count = self.NEWEST
+            found, last = self.newest(query, more, params, beyond, count)
+            if count // 10 <= len(found) < limit:
+                # So common that to walk on is cheaper: half as far again as it should take.
+                found, last = self.newest(query, more, params, beyond, 3 * count * limit // (2 * len(found)))
+            if last is None or len(found) >= limit:
+                return found[:limit]
+            beyond = last
+        sql, params = self.all_hits(query, more, params, beyond)
+        self.cursor.execute(f"{sql} LIMIT %s", [*params, limit - len(found)])
         return found + [position for (position,) in self.cursor.fetchall()]
 
-    def hits_of_newest(self, query, more, params, beyond, limit):
-        """Return (positions, where to go on, how far 100 notes reach); go on nowhere when all notes have been seen."""
-        condition = f"words @@ %s::tsquery{more}"
-        params = [self.in_notebook + query, *params]
-        newest = self.newest(beyond, condition, params, self.NEWEST)
-        span = abs(newest[0][0] - newest[-1][0]) if newest else 0
-        found = [position for position, is_hit in newest if is_hit]
-        count = self.NEWEST
-        if count // 10 <= len(found) < limit:
-            # So common that to walk on is cheaper: half as far again as it should take.
-            count = 3 * count * limit // (2 * len(found))
-            newest = self.newest(beyond, condition, params, count)
-            found = [position for position, is_hit in newest if is_hit]
-        return found[:limit], self.next_to(newest[-1][0]) if len(newest) == count else None, span
-
-    def newest(self, beyond, condition, params, count):
-        """Return [(position, whether the condition holds)] of so many notes behind this hit."""
+    def newest(self, query, more, params, beyond, count):
+        """Return (hits among so many notes behind this one, the last of these notes; None when they are all)."""
         behind, behind_params = self.beyond(beyond)
         self.cursor.execute(
-            f"SELECT position, {condition} FROM (SELECT * FROM {TABLE} WHERE notebook_id = %s{behind} "
+            f"SELECT position, {self.IN_OWN_PERIOD}{more} FROM (SELECT * FROM {TABLE} WHERE notebook_id = %s{behind} "
             f"ORDER BY position {self.direction} LIMIT %s) AS newest ORDER BY position {self.direction}",
-            (*params, self.notebook.pk, *behind_params, count),
+            (query, *params, self.notebook.pk, *behind_params, count),
         )
-        return self.cursor.fetchall()
+        rows = self.cursor.fetchall()
+        return [position for position, is_hit in rows if is_hit], rows[-1][0] if len(rows) == count else None
 
-    @cached_property
-    def first(self):
-        """(position that this search begins at, how far 100 notes reach); None in a notebook without notes."""
-        newest = self.newest(None, "TRUE", [], self.NEWEST)
-        return (newest[0][0], abs(newest[0][0] - newest[-1][0])) if newest else None
-
-    def next_to(self, position):
-        return position + 1 if self.ascending else position - 1
-
-    def stretches(self, at, length):
-        """Yield (text for a tsquery, lowest position, highest) of ever longer stretches of time from here on.
-
-        The first is about so long. The newest hits of a word in 1,000 notes are in some of the shorter ones, and its
-        older hits are not read.
-        """
-        for bits in self.STRETCH_BITS:
-            longer = bits + 2
-            if 1 << longer < length:
-                continue
-            # From here to the end of the longer stretch that this one is part of.
-            low, high = at, ((at >> longer) + 1 << longer) - 1
-            if not self.ascending:
-                low, high = at >> longer << longer, at
-            numbers = range(low >> bits, (high >> bits) + 1)
-            terms = [quoted(stretch_term(self.notebook.pk, bits, number)) for number in numbers]
-            yield f"({' | '.join(terms)})", low, high
-            at = self.next_to(high if self.ascending else low)
-        yield self.in_notebook, *((at, self.MAX_POSITION) if self.ascending else (-self.MAX_POSITION, at))
-
-    @property
-    def in_notebook(self):
-        return quoted(notebook_term(self.notebook.pk))
+    def all_hits(self, query, more, params, beyond=None):
+        """Return (SQL, params) for the positions of all hits behind this one, period by period."""
+        notebook, bits = self.notebook.pk, self.PERIOD_BITS
+        behind, behind_params = self.beyond(beyond)
+        if self.ascending:
+            farthest, outside = "min", f"position >= number + 1 << {bits}"
+        else:
+            farthest, outside = "max", f"position < number << {bits}"
+        # The sum keeps the planner from walking through the notebook from its newest note in search of a rare word.
+        sql = f"""
+            WITH RECURSIVE period (number) AS (
+                SELECT {farthest}(position) >> {bits} FROM {TABLE} WHERE notebook_id = %s{behind}
+                UNION ALL
+                SELECT (SELECT {farthest}(position) >> {bits} FROM {TABLE} WHERE notebook_id = %s AND {outside})
+                FROM period WHERE number IS NOT NULL
+            )
+            SELECT hit.position FROM period, LATERAL (
+                SELECT position FROM (SELECT words, long_text, position + 0 AS position FROM {TABLE}) AS note
+                WHERE words @@ replace(%s, '~', number::text)::tsquery{more}{behind}
+                ORDER BY position {self.direction}
+            ) AS hit
+            """
+        return sql, [notebook, *behind_params, notebook, query, *params, *behind_params]
 
     def subquery(self):
-        query, more, params = self.condition(self.query.terms)
-        return f"SELECT position FROM {TABLE} WHERE words @@ %s::tsquery{more}", [self.in_notebook + query, *params]
+        return self.all_hits(*self.condition(self.query.terms))
 
     def all_positions(self):
-        self.cursor.execute(*self.subquery())
+        self.cursor.execute(f"SELECT position FROM {TABLE} WHERE notebook_id = %s", [self.notebook.pk])
         return [position for (position,) in self.cursor.fetchall()]
 
     def condition(self, terms, conditions=(), better=()):
-        """Return (rest of a tsquery, SQL, params): all terms and conditions, and not in the better group.
+        """Return (tsquery, SQL, params): all terms and conditions, and not in the better group.
 
         The SQL is what the index cannot tell: whether the words of a phrase stand side by side.
         """
         wanted = [*([term] for term in terms if not term.is_negated), *conditions]
         banned = [term for term in terms if term.is_negated]
-        strict = self.all_of(wanted, " <-> ")
+        strict = self.all_of(wanted, " <-> ") or self.quoted("")
         not_wanted = [self.one(term, " <-> ") for term in banned]
         if better:
-            not_wanted.append(f"({self.all_of(better, ' <-> ').removeprefix(' & ')})")
+            not_wanted.append(f"({self.all_of(better, ' <-> ')})")
         if not_wanted:
             strict += f" & !({' | '.join(not_wanted)})"
         has_phrase = any(len(term_words(term)) > 1 for group in (*wanted, banned, *better) for term in group)
@@ -489,20 +440,24 @@ class PostgreSQL(Search):
             return strict, "", []
 
         # Notes too long for places: the index finds those with the words, their text tells where the words stand.
-        params = [self.in_notebook + strict]
+        params = [strict]
         in_text = [self.in_long_text(group, params) for group in wanted]
         in_text += [f"NOT {self.in_long_text([term], params)}" for term in banned]
         if better:
             in_text.append(f"NOT ({' AND '.join(self.in_long_text(group, params) for group in better)})")
-        words_stand_so = f"CASE WHEN long_text IS NULL THEN words @@ %s::tsquery ELSE {' AND '.join(in_text)} END"
-        return self.all_of(wanted, " & "), f" AND {words_stand_so}", params
+        words_stand_so = f"CASE WHEN long_text IS NULL THEN {self.IN_OWN_PERIOD} ELSE {' AND '.join(in_text)} END"
+        return self.all_of(wanted, " & ") or self.quoted(""), f" AND {words_stand_so}", params
 
     def all_of(self, groups, link):
-        return "".join(f" & ({' | '.join(self.one(term, link) for term in group)})" for group in groups)
+        return " & ".join(f"({' | '.join(self.one(term, link) for term in group)})" for group in groups)
 
     def one(self, term, link):
-        phrase = [quoted(word) for word in term_words(term)]
+        phrase = [self.quoted(word) for word in term_words(term)]
         return f"({link.join(phrase)}{':*' if term.is_prefix else ''})"
+
+    def quoted(self, term):
+        """Return the term for a tsquery. Our terms hold neither quotes nor backslashes."""
+        return f"'{self.notebook.pk}:~:{term}'"
 
     def in_long_text(self, group, params):
         for term in group:

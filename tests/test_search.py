@@ -1,7 +1,7 @@
 """One search, two engines: the same query finds the same notes, in the same order, on SQLite and PostgreSQL."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import pytest
@@ -9,9 +9,11 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from notes import search, words
+from notes.models import Notebook
 from notes.verification import problems
 
 NOTES = "/api/v1/notes"
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 # name: (title, body, tags)
 LIBRARY = {
@@ -80,6 +82,15 @@ def found(client, **params):
     response = client.get(NOTES, params)
     assert response.status_code == 200, response.json()
     return response.json()["results"]
+
+
+def turn(client, params):
+    """Yield the notes of all pages."""
+    url = f"{NOTES}?{urlencode(params)}"
+    while url:
+        page = client.get(url).json()
+        yield from page["results"]
+        url = page["next"]
 
 
 def test_each_query_finds_what_a_person_would_expect(operator, library):
@@ -181,12 +192,8 @@ def test_pages_of_a_search_have_each_note_once(operator, notebook, by, ordering)
     ]
     notebook.create_notes(by, drafts)
     whole = [note["id"] for note in found(operator, q="red green", ordering=ordering, limit=200)]
-    pages, url = [], f"{NOTES}?q=red+green&ordering={ordering}&limit=7"
 
-    while url:
-        answer = operator.get(url).json()
-        pages += [note["id"] for note in answer["results"]]
-        url = answer["next"]
+    pages = [note["id"] for note in turn(operator, {"q": "red green", "ordering": ordering, "limit": 7})]
 
     assert pages == whole
     assert len(set(pages)) == len(pages) > 30
@@ -221,14 +228,42 @@ def test_a_search_finds_notes_of_any_age_in_their_order(operator, notebook, by, 
     expected = sorted(
         (note for note in notes if rule(note)), key=lambda note: note.position, reverse=ordering == "-created_at"
     )
-    pages, url = [], f"{NOTES}?{urlencode({'q': text, 'ordering': ordering, 'limit': 13})}"
 
-    while url:
-        answer = operator.get(url).json()
-        pages += [note["id"] for note in answer["results"] if note["title"] == "note"]
-        url = answer["next"]
+    pages = turn(operator, {"q": text, "ordering": ordering, "limit": 13})
 
-    assert pages == [str(note.uuid) for note in expected]
+    assert [note["id"] for note in pages if note["title"] == "note"] == [str(note.uuid) for note in expected]
+
+
+@pytest.mark.parametrize("ordering", ["relevance", "-created_at", "created_at"])
+def test_a_search_finds_notes_of_any_year(operator, notebook, by, ordering):
+    months = [datetime(2010 + number // 12, number % 12 + 1, 1, tzinfo=UTC) for number in range(60)]
+    years = [datetime(year, 1, 1, tzinfo=UTC) for year in (1, 1449, 1969, 1970, 1999, 9999)]
+    moments = sorted(years + months)
+    notebook.create_notes(by, [{"title": f"On {moment:%Y-%m}", "created_at": moment} for moment in moments])
+    # So many that the engine has to look further than it does for a common word.
+    notebook.create_notes(by, [{"title": "Filler", "created_at": moment} for moment in moments] * 30)
+
+    notes = list(turn(operator, {"q": "on -1999", "ordering": ordering, "limit": 50}))
+
+    expected = [f"On {moment:%Y-%m}" for moment in moments if moment.year != 1999]
+    assert [note["title"] for note in notes] == (expected if ordering == "created_at" else expected[::-1])
+
+
+@pytest.mark.parametrize("ordering", ["relevance", "-created_at", "created_at", "title", "-updated_at"])
+@pytest.mark.parametrize("text", ["apple", "-pear", "app", '"apple pie"', "tag:work"])
+def test_the_notes_of_other_notebooks_take_no_room_on_a_page(operator, notebook, by, ordering, text):
+    draft = {"title": "Apple", "body": "apple pie", "tags": ["work"]}
+    others = [Notebook.objects.create(name=f"other {number}") for number in range(2)]
+    notebook.create_notes(by, [draft] * 3)
+    for other in others:
+        other.create_notes(by, [{**draft, "created_at": LONG_AGO}] * 20 + [draft] * 200)
+    notebook.create_notes(by, [{**draft, "created_at": LONG_AGO}] * 3)
+
+    first = operator.get(NOTES, {"q": text, "ordering": ordering, "limit": 4}).json()
+    second = operator.get(first["next"]).json()
+
+    assert [len(page["results"]) for page in (first, second)] == [4, 2]
+    assert second["next"] is None
 
 
 def test_a_cursor_of_another_search_is_a_400(operator, notebook, by):
