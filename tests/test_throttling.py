@@ -428,6 +428,24 @@ def test_guesses_lock_neither_another_person_nor_another_address(ada):
     assert log_in(PASSWORD) == 429
 
 
+def test_many_names_at_one_address_win_no_guesses(ada, settings):
+    settings.NOTES_RATE_FAILURES = (10, 86400)
+
+    guesses = [log_in(WRONG.format(number), name=f"name {number}") for number in range(12)]
+
+    assert guesses == [200] * 10 + [429] * 2
+    assert log_in(PASSWORD) == 429
+    assert log_in(PASSWORD, REMOTE_ADDR="192.0.2.7") == 302
+
+
+def test_right_passwords_use_up_nothing_and_neither_do_wrong_keys(ada, notebook, settings):
+    settings.NOTES_RATE_FAILURES = (3, 86400)
+    for _ in range(5):
+        Client().get("/api/v1/notes", headers={"X-API-Key": "wrong"})
+
+    assert [log_in(PASSWORD) for _ in range(5)] == [302] * 5
+
+
 def test_made_up_addresses_win_no_guesses_at_a_password(ada, settings):
     for number in range(10):
         log_in(WRONG.format(number), headers={"X-Forwarded-For": f"198.51.100.{number}"})

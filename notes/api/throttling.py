@@ -1,4 +1,4 @@
-"""How often somebody may ask: reads and writes per key, or per address without one; wrong keys per address.
+"""How often somebody may ask: reads and writes per key, or per address without one; wrong secrets per address.
 
 A window of fixed length, counted by the cache's atomic `incr`: right for several processes when they share a cache
 (CACHE_URL); with the default, in memory, each process counts for itself.
@@ -12,6 +12,7 @@ import logging
 import time
 from ipaddress import IPv6Address, ip_address
 
+from axes.handlers.database import AxesDatabaseHandler
 from django.conf import settings
 from django.core.cache import cache
 from redis.exceptions import RedisError
@@ -108,6 +109,26 @@ class FailureThrottle:
         if exceeded:
             self.request.rate_limit = self.window.headers(self.window.limit)
             raise Throttled(self.window.reset_seconds, "Too many wrong API keys from this address.")
+
+
+class LoginHandler(AxesDatabaseHandler):
+    """Wrong passwords, per address and whatever the name, beside those per name and address: each takes much work."""
+
+    def is_locked(self, request, credentials=None):
+        window = self.window(request)
+        return super().is_locked(request, credentials) or bool(window and window.counted_before() >= window.limit)
+
+    def user_login_failed(self, sender, credentials, request=None, **kwargs):
+        window = self.window(request)
+        if window and not request.axes_locked_out:
+            window.count()
+        super().user_login_failed(sender, credentials, request, **kwargs)
+
+    @staticmethod
+    def window(request):
+        """Its own: a script with a wrong key must not keep the people at its address from logging in."""
+        rate = settings.NOTES_RATE_FAILURES
+        return rate and Window("logins", rate, address_of(request))
 
 
 def address_of(request):
