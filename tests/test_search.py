@@ -256,7 +256,7 @@ def test_the_notes_of_other_notebooks_take_no_room_on_a_page(operator, notebook,
     others = [Notebook.objects.create(name=f"other {number}") for number in range(2)]
     notebook.create_notes(by, [draft] * 3)
     for other in others:
-        other.create_notes(by, [{**draft, "created_at": LONG_AGO}] * 20 + [draft] * 200)
+        other.create_notes(by, [{**draft, "created_at": LONG_AGO}] * 5 + [draft] * 20)
     notebook.create_notes(by, [{**draft, "created_at": LONG_AGO}] * 3)
 
     first = operator.get(NOTES, {"q": text, "ordering": ordering, "limit": 4}).json()
