@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from notes import search
 from notes.models import Note, Revision
 from notes.verification import problems
 
@@ -86,8 +87,20 @@ def test_a_batch_holds_1_to_100_writes(operator, count):
     assert Note.objects.count() == 0
 
 
-def test_a_hundred_writes_are_one_transaction(operator, notebook):
+def test_a_batch_may_hold_a_hundred_writes(operator, notebook):
     assert len(send(operator, *[{"op": "create", "title": "x"}] * 100).json()["results"]) == 100
+
+
+def test_a_note_that_is_written_to_many_times_is_indexed_once(operator, note, monkeypatch):
+    engine, indexed = search.engine(), []
+    add = engine.add
+    monkeypatch.setattr(engine, "add", lambda cursor, notes: (indexed.append(notes), add(cursor, notes)))
+
+    response = send(operator, *[{"op": "append", "id": str(note.uuid), "text": "more "}] * 100)
+
+    assert response.status_code == 200
+    assert indexed == [[note]]
+    assert len(operator.get(NOTES, {"q": "more"}).json()["results"]) == 1
 
 
 def test_of_two_writes_to_one_note_the_second_sees_the_first(operator, note):
