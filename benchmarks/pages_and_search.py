@@ -39,6 +39,14 @@ RELATIVES = [
     ("middling word by relevance", "middleword"),
     ("no such word by relevance", "nosuchword"),
 ]
+# Whole requests, held against the first page of the list.
+REQUESTS = [
+    {"q": "rareword", "ordering": "title"},
+    {"q": "middleword", "ordering": "-updated_at"},
+    {"q": "rareword", "created_before": "2016-01-01T00:00:00Z"},
+    {"q": "middleword commonword", "created_after": "2016-01-01T00:00:00Z"},
+    {"q": "commonword", "updated_before": "2016-01-01T00:00:00Z"},
+]
 
 
 def main():
@@ -89,6 +97,10 @@ def comparisons(made):
     for label, text in RELATIVES:
         target = ("at most", 10) if label == "common word by relevance" else None
         yield f"{label} / rare word, {largest:,} notes", (Search(made[largest], text, by_relevance=True), rare), target
+    first = ListPage(made[largest], LISTS[0])
+    for params in REQUESTS:
+        label = " ".join(f"{name}={value[:17]}" for name, value in params.items())
+        yield f"{label} / list", (ListPage(made[largest], **params), first), None
 
 
 def verdict(ratio, target):
@@ -136,14 +148,14 @@ class Measured:
 class ListPage(Measured):
     """A page of the list, as a client gets it."""
 
-    def __init__(self, database, order, page=1):
+    def __init__(self, database, ordering="relevance", page=1, **params):
         super().__init__(database)
         self.client = APIClient()
         self.client.credentials(HTTP_X_API_KEY=OPERATOR_KEY)
-        self.params = {"limit": LIMIT, "ordering": order}
+        self.params = {"limit": LIMIT, "ordering": ordering, **params}
         if page > 1:
             # Nobody needs to walk there: a cursor is the last row of the page before.
-            columns = ORDERS[order]
+            columns = ORDERS[ordering]
             last = self.notebook.notes.live().order_by(*columns)[(page - 1) * LIMIT - 1]
             [cursor] = parse_qs(urlsplit(self().json()["next"]).query)["cursor"]
             digest, backwards, _ = signer.unsign_object(cursor)
@@ -152,7 +164,7 @@ class ListPage(Measured):
 
     def run(self):
         response = self.client.get(LIST, self.params)
-        assert len(response.json()["results"]) == LIMIT
+        assert len(response.json()["results"]) == LIMIT or "q" in self.params
         return response
 
 

@@ -43,22 +43,25 @@ def close_if_moved():
 def snapshot():
     """Read one state of the database until the block ends, however long that takes, and hold up no writer.
 
-    Inside a transaction it does nothing more.
+    Nothing can be written in the block. Inside a transaction it does nothing more.
     """
     if connection.in_atomic_block:
         yield
     elif connection.vendor == "sqlite":
         # Not atomic(), which begins with the lock of a writer.
         with connection.cursor() as cursor:
+            cursor.execute("PRAGMA query_only = ON")
             cursor.execute("BEGIN")
             try:
                 yield
             finally:
                 cursor.execute("ROLLBACK")
+                cursor.execute("PRAGMA query_only = OFF")
     else:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            cursor.execute("SET LOCAL statement_timeout = 0")
+            for timeout in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                cursor.execute(f"SET LOCAL {timeout} = 0")
             yield
 
 

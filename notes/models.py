@@ -115,7 +115,7 @@ class Notebook(models.Model):
             # What is in the index, and so what is found by it, is written at the end of the lock.
             search.refresh(list(self.changed_notes.values()))
             notes, before, now = [], [], timezone.now()
-            for note in self.notes.live().tagged(self, old):
+            for note in self.notes.tagged(self, old):
                 names = normalize(new if key(name) == key(old) else name for name in note.tags)
                 if names != note.tags:
                     before.append(copy(note))
@@ -199,16 +199,16 @@ class Note(models.Model):
 
     @classmethod
     def drafted(cls, notebook, revision, *, title, body="", tags=(), uuid=None, created_at=None, updated_at=None):
-        """Return a note that is not stored yet."""
-        now = timezone.now()
+        """Return a note that is not stored yet. None is changed before it is created, whatever a file says."""
+        created_at = created_at or updated_at or timezone.now()
         return cls(
             notebook=notebook,
             revision=revision,
             title=title,
             body=body,
             tags=normalize(tags),
-            created_at=created_at or updated_at or now,
-            updated_at=updated_at or created_at or now,
+            created_at=created_at,
+            updated_at=max(created_at, updated_at or created_at),
             uuid=uuid or uuid_utils.compat.uuid7(),
         )
 

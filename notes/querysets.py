@@ -27,28 +27,36 @@ def first_position(created_at):
     return (created_at - EPOCH) // timedelta(microseconds=1) * POSITIONS_PER_MICROSECOND
 
 
+def positions_between(after, before):
+    """Return (first, end): the positions of notes created after and before these times, each of which may be None.
+
+    Notes of one moment spread over a neighbourhood, of a second at most.
+    """
+    first = after and first_position(after)
+    end = before and first_position(before) + 1_000_000 * POSITIONS_PER_MICROSECOND
+    return first, end
+
+
 class NoteQuerySet(models.QuerySet):
     def live(self):
         return self.filter(deleted_at=None)
 
     def found_by(self, notebook, query):
-        """Return the notes that a search finds; its cost grows with their number."""
-        return self.filter(position__in=RawSQL(*search.matching(notebook, query)))
+        """Return the live notes that a search finds; its cost grows with their number.
+
+        Asked for once more with `live`, PostgreSQL walks along an index of live notes in search of the hits.
+        """
+        return self.filter(RawSQL(*search.matching(notebook, query), output_field=models.BooleanField()))
 
     def tagged(self, notebook, name):
         return self.found_by(notebook, Query((Term(tag=name),)))
 
     def created_between(self, after, before):
         """Return the notes created after and before these times, each of which may be None."""
-        notes = self
+        first, end = positions_between(after, before)
         # The bounds of the position say nothing new but to the database, which walks along it.
-        if after:
-            notes = notes.filter(created_at__gt=after, position__gte=first_position(after))
-        if before:
-            # Notes of one moment spread over a neighbourhood, of a second at most.
-            end = first_position(before) + 1_000_000 * POSITIONS_PER_MICROSECOND
-            notes = notes.filter(created_at__lt=before, position__lt=end)
-        return notes
+        bounds = {"created_at__gt": after, "created_at__lt": before, "position__gte": first, "position__lt": end}
+        return self.filter(**{lookup: value for lookup, value in bounds.items() if value is not None})
 
     def trashed(self):
         return self.filter(deleted_at__isnull=False, purged_at=None)

@@ -11,9 +11,10 @@ newest first, and both engines can stream their hits in that order.
 import sqlite3
 from functools import cached_property, partial
 from hashlib import blake2b
-from itertools import combinations, count
+from itertools import accumulate, combinations, count
 
 from django.db import connection, transaction
+from django.db.models.expressions import RawSQL
 
 from notes import databases, tags
 from notes.words import MIN_PREFIX_CHARS, Query, Term, words
@@ -75,15 +76,15 @@ def positions(notebook):
         return set(engine()(cursor, notebook, Query()).all_positions())
 
 
-def page(notebook, query, *, by_relevance, limit, after=None, ascending=False, within=None):
+def page(notebook, query, *, by_relevance, limit, after=None, ascending=False, within=None, between=(None, None)):
     """Return [(rank, position)]: at most `limit` hits behind the hit `after`.
 
     By relevance they come in groups (see `groups`), the newest first in each; otherwise in one, whose rank is 0.
-    `within` is a QuerySet of notes that the hits must be among. One query a group, at most six; PostgreSQL may need
-    some more.
+    `within` is a QuerySet of notes that the hits must be among, `between` the positions (first, end) that it lies in.
+    One query a group, at most six; one for `within`; PostgreSQL may need some more.
     """
     with connection.cursor() as cursor:
-        search = engine()(cursor, notebook, query, ascending=ascending, within=within)
+        search = engine()(cursor, notebook, query, ascending=ascending, within=within, between=between)
         hits, better = [], []
         for rank, conditions in groups(query) if by_relevance else [(IN_TEXT, [])]:
             if after is None or rank <= after[0]:
@@ -99,8 +100,8 @@ def page(notebook, query, *, by_relevance, limit, after=None, ascending=False, w
 
 
 def matching(notebook, query):
-    """Return (SQL, params) of a subquery: the positions of all hits. Its cost grows with their number."""
-    return engine()(None, notebook, query).subquery()
+    """Return (SQL, params) of the condition that a note is a hit. Its cost grows with the number of all hits."""
+    return engine()(None, notebook, query).among_hits()
 
 
 def engine():
@@ -168,24 +169,32 @@ def term_words(term):
 class Search:
     """One search in one notebook."""
 
-    def __init__(self, cursor, notebook, query, *, ascending=False, within=None):
+    # Of so few notes each is looked at for the words, of more each hit is looked up among them.
+    FEW = 1000
+
+    def __init__(self, cursor, notebook, query, *, ascending=False, within=None, between=(None, None)):
         self.cursor = cursor
         self.notebook = notebook
         self.query = query
         self.ascending = ascending
-        self.within, self.within_params = "", ()
+        first, end = between
+        self.bounds = f" AND {self.POSITION} >= {first}" if first is not None else ""
+        self.bounds += f" AND {self.POSITION} < {end}" if end is not None else ""
+        self.among_few, self.is_within, self.within_params = False, "", ()
         if within is not None:
-            positions = within.order_by().values("position").query
-            sql, self.within_params = positions.get_compiler(connection=connection).as_sql()
-            # The plus keeps the index from being asked once for each of these notes.
-            self.within = f" AND +{self.POSITION} IN ({sql})"
+            few = list(within.order_by().values_list("position", flat=True)[: self.FEW + 1])
+            if len(few) <= self.FEW:
+                self.among_few, self.bounds = True, self.bounds_of(few)
+            else:
+                note = within.order_by().filter(position=RawSQL(f"{TABLE}.{self.POSITION}", ())).values("pk")
+                sql, self.within_params = note.query.get_compiler(connection=connection).as_sql()
+                self.is_within = f" AND EXISTS ({sql}{self.FENCE})"
 
-    def beyond(self, position):
-        """Return (SQL, params): behind this hit, if there is one, and within the notes asked for."""
+    def behind(self, position):
+        """Return the SQL condition: behind this hit, if there is one, and within the bounds."""
         if position is None:
-            return self.within, self.within_params
-        sign = ">" if self.ascending else "<"
-        return f" AND {self.POSITION} {sign} %s{self.within}", (position, *self.within_params)
+            return self.bounds
+        return f"{self.bounds} AND {self.POSITION} {'>' if self.ascending else '<'} {position}"
 
     @property
     def direction(self):
@@ -194,6 +203,8 @@ class Search:
 
 class SQLite(Search):
     POSITION = "rowid"
+    FENCE = ""
+    MATCHING = f"FROM {TABLE} WHERE {TABLE} MATCH %s"
     # Up to this many words stand in for a prefix; FTS5's own prefix search gathers all hits before it sorts them.
     MAX_EXPANSION = 64
     DROP = [f"DROP TABLE IF EXISTS {TABLE}_words", f"DROP TABLE IF EXISTS {TABLE}"]
@@ -231,19 +242,24 @@ class SQLite(Search):
         with databases.without_waiting():
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def bounds_of(self, positions):
+        # The plus keeps the index from being asked once for each of them.
+        each = ", ".join(map(str, positions)) or "NULL"
+        return f" AND rowid BETWEEN {min(positions, default=0)} AND {max(positions, default=0)} AND +rowid IN ({each})"
+
     def hits(self, terms, conditions, better, beyond, limit):
-        behind, params = self.beyond(beyond)
         self.cursor.execute(
-            f"SELECT rowid FROM {TABLE} WHERE {TABLE} MATCH %s{behind} ORDER BY rowid {self.direction} LIMIT %s",
-            (self.expression(terms, conditions, better), *params, limit),
+            f"SELECT rowid {self.MATCHING}{self.behind(beyond)}{self.is_within} "
+            f"ORDER BY rowid {self.direction} LIMIT %s",
+            (self.expression(terms, conditions, better), *self.within_params, limit),
         )
         return [position for (position,) in self.cursor.fetchall()]
 
-    def subquery(self):
-        return f"SELECT rowid FROM {TABLE} WHERE {TABLE} MATCH %s", [self.expression(self.query.terms)]
+    def among_hits(self):
+        return f"notes_note.position IN (SELECT rowid {self.MATCHING})", [self.expression(self.query.terms)]
 
     def all_positions(self):
-        self.cursor.execute(*self.subquery())
+        self.cursor.execute(f"SELECT rowid {self.MATCHING}", [self.expression(self.query.terms)])
         return [position for (position,) in self.cursor.fetchall()]
 
     def expression(self, terms, conditions=(), better=()):
@@ -306,9 +322,13 @@ class PostgreSQL(Search):
     """
 
     POSITION = "position"
+    # Keeps the planner from making a join of it.
+    FENCE = " OFFSET 0"
     # PostgreSQL keeps no more places of words than these, of one word and in all.
     MAX_PLACES_OF_ONE = 255
     MAX_PLACE = 16_383
+    # A tsvector takes a megabyte. Only a list of all the characters there are comes near; its end is not found.
+    MAX_BYTES = 1_000_000
     # This many of the newest notes are looked through before the GIN index is asked: a common word's hits are there.
     NEWEST = 100
     # So many bits of a position are 204 days.
@@ -353,24 +373,31 @@ class PostgreSQL(Search):
         for start, terms in ((len(title) - len(marked) + 1, marked), (1, title), (first_of_body, body)):
             for place, term in enumerate(terms, start):
                 places.setdefault(term, []).append(place)
-        is_long = first_of_body + len(body) > cls.MAX_PLACE or any(
-            len(of_one) > cls.MAX_PLACES_OF_ONE for of_one in places.values()
-        )
         prefix = f"{note.notebook_id}:{note.position >> cls.PERIOD_BITS}:"
-        lexemes = [
-            f"'{prefix}{term}'" if is_long or of_one[0] <= 0 else f"'{prefix}{term}':{','.join(map(str, of_one))}"
-            for term, of_one in places.items()
-        ]
-        long_text = f" {' '.join(marked + title)} \n {' '.join(body)} " if is_long else None
-        return " ".join(lexemes), long_text
+        sizes = accumulate(len(prefix) + len(term.encode()) for term in places)
+        fitting = [term for term, size in zip(places, sizes) if size <= cls.MAX_BYTES]
+        is_long = (
+            len(fitting) < len(places)
+            or first_of_body + len(body) > cls.MAX_PLACE
+            or any(len(of_one) > cls.MAX_PLACES_OF_ONE for of_one in places.values())
+        )
+        if is_long:
+            long_text = f" {' '.join(marked + title)} \n {' '.join(body)} "
+            return " ".join(f"'{prefix}{term}'" for term in fitting), long_text
+        with_places = (f":{','.join(map(str, of_one))}" if of_one[0] > 0 else "" for of_one in places.values())
+        return " ".join(f"'{prefix}{term}'{at}" for term, at in zip(places, with_places)), None
+
+    def bounds_of(self, positions):
+        return f" AND position IN ({', '.join(map(str, positions)) or 'NULL'})"
 
     def hits(self, terms, conditions, better, beyond, limit):
         query, more, params = self.condition(terms, conditions, better)
+        more, params = more + self.is_within, [*params, *self.within_params]
         found = []
-        if not conditions:
-            count = self.NEWEST
+        if self.among_few or not conditions:
+            count = self.FEW + 1 if self.among_few else self.NEWEST
             found, last = self.newest(query, more, params, beyond, count)
-            if count // 10 <= len(found) < limit:
+            if last is not None and count // 10 <= len(found) < limit:
                 # So common that to walk on is cheaper: half as far again as it should take.
                 found, last = self.newest(query, more, params, beyond, 3 * count * limit // (2 * len(found)))
             if last is None or len(found) >= limit:
@@ -382,19 +409,21 @@ class PostgreSQL(Search):
 
     def newest(self, query, more, params, beyond, count):
         """Return (hits among so many notes behind this one, the last of these notes; None when they are all)."""
-        behind, behind_params = self.beyond(beyond)
         self.cursor.execute(
-            f"SELECT position, {self.IN_OWN_PERIOD}{more} FROM (SELECT * FROM {TABLE} WHERE notebook_id = %s{behind} "
-            f"ORDER BY position {self.direction} LIMIT %s) AS newest ORDER BY position {self.direction}",
-            (query, *params, self.notebook.pk, *behind_params, count),
+            f"SELECT position, {self.IN_OWN_PERIOD}{more} FROM (SELECT * FROM {TABLE} WHERE notebook_id = %s"
+            f"{self.behind(beyond)} ORDER BY position {self.direction} LIMIT %s) AS {TABLE} "
+            f"ORDER BY position {self.direction}",
+            (query, *params, self.notebook.pk, count),
         )
         rows = self.cursor.fetchall()
         return [position for position, is_hit in rows if is_hit], rows[-1][0] if len(rows) == count else None
 
     def all_hits(self, query, more, params, beyond=None):
-        """Return (SQL, params) for the positions of all hits behind this one, period by period."""
-        notebook, bits = self.notebook.pk, self.PERIOD_BITS
-        behind, behind_params = self.beyond(beyond)
+        """Return (SQL, params) for the positions of all hits behind this one, period by period.
+
+        Their order is that of the periods, and in each that of its hits: a nested loop, as LATERAL must be.
+        """
+        notebook, bits, behind = self.notebook.pk, self.PERIOD_BITS, self.behind(beyond)
         if self.ascending:
             farthest, outside = "min", f"position >= number + 1 << {bits}"
         else:
@@ -404,19 +433,21 @@ class PostgreSQL(Search):
             WITH RECURSIVE period (number) AS (
                 SELECT {farthest}(position) >> {bits} FROM {TABLE} WHERE notebook_id = %s{behind}
                 UNION ALL
-                SELECT (SELECT {farthest}(position) >> {bits} FROM {TABLE} WHERE notebook_id = %s AND {outside})
+                SELECT (SELECT {farthest}(position) >> {bits} FROM {TABLE} WHERE notebook_id = %s AND {outside}{behind})
                 FROM period WHERE number IS NOT NULL
             )
             SELECT hit.position FROM period, LATERAL (
-                SELECT position FROM (SELECT words, long_text, position + 0 AS position FROM {TABLE}) AS note
-                WHERE words @@ replace(%s, '~', number::text)::tsquery{more}{behind}
+                SELECT position FROM (SELECT words, long_text, position + 0 AS position FROM {TABLE}) AS {TABLE}
+                WHERE words @@ replace(%s, '~', number::text)::tsquery{behind}{more}
                 ORDER BY position {self.direction}
             ) AS hit
             """
-        return sql, [notebook, *behind_params, notebook, query, *params, *behind_params]
+        return sql, [notebook, notebook, query, *params]
 
-    def subquery(self):
-        return self.all_hits(*self.condition(self.query.terms))
+    def among_hits(self):
+        # As an array, so that the planner walks through the hits and not, for each of them, through the notebook.
+        sql, params = self.all_hits(*self.condition(self.query.terms))
+        return f"notes_note.position = ANY (ARRAY({sql}))", params
 
     def all_positions(self):
         self.cursor.execute(f"SELECT position FROM {TABLE} WHERE notebook_id = %s", [self.notebook.pk])

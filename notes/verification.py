@@ -5,7 +5,7 @@ from collections import Counter
 from django.db.models import Count, F, Max, Min, Q
 
 from notes import databases, search
-from notes.models import CONTENT, Notebook, Revision
+from notes.models import CONTENT, Revision
 from notes.tags import key
 
 ACTIONS_THAT_LEAVE_IT_DELETED = {Revision.TRASH, Revision.PURGE}
@@ -14,10 +14,10 @@ ACTIONS_THAT_LEAVE_IT_DELETED = {Revision.TRASH, Revision.PURGE}
 def problems(notebook, watched=iter):
     """Yield a sentence for each disagreement, in one state of the database: others may write meanwhile.
 
-    `watched` wraps the iterator over all notes, for a bar.
+    Whoever reads the sentences cannot, before the last one. `watched` wraps the iterator over all notes, for a bar.
     """
     with databases.snapshot():
-        notebook = Notebook.objects.get(pk=notebook.pk)
+        notebook.refresh_from_db(fields=["revision"])
         yield from counter_problems(notebook)
         last_write = notebook.notes.annotate(last=Max("revisions__number"))
         for note in last_write.filter(Q(last=None) | ~Q(last=F("revision"))):

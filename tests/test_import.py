@@ -284,6 +284,15 @@ def test_the_folder_becomes_notes_and_bad_files_are_named(notebook, capsys):
     assert set(Revision.objects.values_list("writer", "writer_name")) == {("command:import_notes", "import_notes")}
 
 
+def test_no_note_was_changed_before_it_was_created(notebook, folder):
+    write(folder, "note.md", "---\ndate: 2025-01-05\nupdated: 2020-01-05\n---\nText")
+
+    run_import(folder)
+
+    note = Note.objects.get()
+    assert note.created_at == note.updated_at == datetime(2025, 1, 5, tzinfo=UTC)
+
+
 def test_a_good_folder_ends_with_0_and_says_nothing_else(notebook, folder, capsys):
     write(folder, "note.md", "Note")
 

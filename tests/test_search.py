@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from urllib.parse import urlencode
 
 import pytest
@@ -84,13 +85,19 @@ def found(client, **params):
     return response.json()["results"]
 
 
-def turn(client, params):
-    """Yield the notes of all pages."""
+def pages_of(client, params):
+    """Yield the notes of each page."""
     url = f"{NOTES}?{urlencode(params)}"
     while url:
         page = client.get(url).json()
-        yield from page["results"]
+        yield page["results"]
         url = page["next"]
+
+
+def turn(client, params):
+    """Yield the notes of all pages."""
+    for page in pages_of(client, params):
+        yield from page
 
 
 def test_each_query_finds_what_a_person_would_expect(operator, library):
@@ -247,6 +254,52 @@ def test_a_search_finds_notes_of_any_year(operator, notebook, by, ordering):
 
     expected = [f"On {moment:%Y-%m}" for moment in moments if moment.year != 1999]
     assert [note["title"] for note in notes] == (expected if ordering == "created_at" else expected[::-1])
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("ordering", ["relevance", "-created_at", "created_at", "title", "-updated_at"])
+def test_a_search_within_bounds_finds_what_is_within_them(operator, notebook, by, monkeypatch, ordering, few):
+    monkeypatch.setattr(search.Search, "FEW", few)
+    chance = random.Random(6)
+    drafts = []
+    for number in range(400):
+        created_at = LONG_AGO + timedelta(days=chance.uniform(0, 3000))
+        updated_at = created_at + timedelta(days=chance.choice([0, 1, chance.uniform(0, 3000)]))
+        body = chance.choice(["often", "often", "often", "often seldom", "filler"])
+        drafts.append({"title": f"{number}", "body": body, "created_at": created_at, "updated_at": updated_at})
+    notes = notebook.create_notes(by, drafts)
+    moments = [LONG_AGO + timedelta(days=day) for day in (700, 2000)]
+    bounds = [
+        ({"created_after": 0, "created_before": 1}, lambda note: moments[0] < note.created_at < moments[1]),
+        ({"created_before": 0}, lambda note: note.created_at < moments[0]),
+        ({"updated_after": 1}, lambda note: note.updated_at > moments[1]),
+        ({"updated_before": 0}, lambda note: note.updated_at < moments[0]),
+    ]
+
+    column = {"title": "title", "-updated_at": "updated_at"}.get(ordering, "position")
+    for text in ("often", "seldom", "often -seldom", '"often seldom"'):
+        for names, is_within in bounds:
+            params = {name: f"{moments[number]:%Y-%m-%dT%H:%M:%SZ}" for name, number in names.items()}
+            pages = list(pages_of(operator, {"q": text, "ordering": ordering, "limit": 20, **params}))
+
+            wanted = [word.strip('"') for word in text.split() if not word.startswith("-")]
+            hits = [note for note in notes if is_within(note) and all(word in note.body for word in wanted)]
+            hits = [note for note in hits if not ("-seldom" in text and "seldom" in note.body)]
+            hits.sort(key=attrgetter(column), reverse=ordering not in {"title", "created_at"})
+            assert [note["title"] for page in pages for note in page] == [note.title for note in hits]
+            assert all(len(page) == 20 for page in pages[:-1])
+
+
+@pytest.mark.django_db
+def test_a_note_of_all_characters_there_are_is_stored_and_found(by):
+    notebook = Notebook.objects.create(pk=10**12, name="far away")
+    body = "".join(chr(0x20000 + number) for number in range(100_000))
+    late = datetime(9999, 1, 1, tzinfo=UTC)
+
+    [note] = notebook.create_notes(by, [{"title": "Characters", "body": body, "created_at": late}])
+
+    for text in ("characters", body[7], body[500:503]):
+        assert list(notebook.notes.found_by(notebook, words.parse(text))) == [note]
 
 
 @pytest.mark.parametrize("ordering", ["relevance", "-created_at", "created_at", "title", "-updated_at"])

@@ -14,7 +14,7 @@ from notes.api.params import refused, whole_number
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-# A page ends with the note that brings its bodies to this length: two hundred of the longest would be 60 MB.
+# A page ends with the note that brings its bodies to this length: of two hundred of the longest it would have 60 MB.
 ENOUGH_CHARS = 2_000_000
 
 signer = signing.Signer(salt="notes.cursor")
@@ -135,6 +135,7 @@ class SearchPagination(KeysetPagination):
             after=after,
             limit=self.limit + 1,
             within=notes if wanted.has_bounds else None,
+            between=wanted.positions,
         )
         positions = [position for _, position in hits]
         # One that was deleted between the two queries is not there any more.

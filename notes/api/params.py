@@ -6,6 +6,7 @@ from rest_framework.settings import api_settings
 
 from notes import words
 from notes.api.fields import Moment, Text, parsed_uuid
+from notes.querysets import positions_between
 from notes.words import Query, Term
 
 MAX_NUMBER = 2**63 - 1
@@ -168,6 +169,12 @@ class ListedNotes:
         lookups = {"updated_after": "updated_at__gt", "updated_before": "updated_at__lt", "ids": "uuid__in"}
         filters = {lookup: params[name] for name, lookup in lookups.items() if name in params}
         return notes.filter(**filters)
+
+    @property
+    def positions(self):
+        """The positions (first, end) that the notes lie in, as far as the bounds of time tell."""
+        ends = [self.params[name] for name in ("created_before", "updated_before") if name in self.params]
+        return positions_between(self.params.get("created_after"), min(ends, default=None))
 
     @property
     def has_bounds(self):

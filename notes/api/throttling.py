@@ -112,23 +112,27 @@ class FailureThrottle:
 
 
 class LoginHandler(AxesDatabaseHandler):
-    """Wrong passwords, per address and whatever the name, beside those per name and address: each takes much work."""
+    """Wrong passwords, per address and whatever the name, beside those per name and address: each takes much work.
+
+    They are counted when they are known to be wrong: so many at the same time as there are threads slip through.
+    """
 
     def is_locked(self, request, credentials=None):
-        window = self.window(request)
-        return super().is_locked(request, credentials) or bool(window and window.counted_before() >= window.limit)
+        window = window_of_logins(request)
+        is_used_up = window is not None and window.counted_before() >= window.limit
+        return is_used_up or super().is_locked(request, credentials)
 
     def user_login_failed(self, sender, credentials, request=None, **kwargs):
-        window = self.window(request)
-        if window and not request.axes_locked_out:
+        window = window_of_logins(request)
+        if window is not None and not request.axes_locked_out:
             window.count()
         super().user_login_failed(sender, credentials, request, **kwargs)
 
-    @staticmethod
-    def window(request):
-        """Its own: a script with a wrong key must not keep the people at its address from logging in."""
-        rate = settings.NOTES_RATE_FAILURES
-        return rate and Window("logins", rate, address_of(request))
+
+def window_of_logins(request):
+    """Return a window of its own: a script with a wrong key must not keep the people at its address from logging in."""
+    rate = settings.NOTES_RATE_FAILURES
+    return Window("logins", rate, address_of(request)) if rate and request else None
 
 
 def address_of(request):

@@ -98,15 +98,18 @@ class NoteViewSet(WritingView, ModelViewSet):
         return response
 
     def page(self, wanted):
-        notes = wanted.filtered(self.get_queryset())
-        if not wanted.needs_body:
-            notes = notes.defer("body")
         if wanted.finds_nothing:
             return []
-        if wanted.is_search and wanted.ordering in params.SEARCH_ORDERS:
+        is_engines_order = wanted.ordering in params.SEARCH_ORDERS
+        if wanted.is_search and not is_engines_order:
+            notes = self.notebook.notes.found_by(self.notebook, wanted.query)
+        else:
+            notes = self.get_queryset()
+        notes = wanted.filtered(notes)
+        if not wanted.needs_body:
+            notes = notes.defer("body")
+        if wanted.is_search and is_engines_order:
             return self.paginator.paginate_search(notes, wanted, self.request)
-        if wanted.is_search:
-            notes = notes.found_by(self.notebook, wanted.query)
         self.page_order = params.ORDERS[wanted.ordering]
         return self.paginate_queryset(notes)
 

@@ -24,13 +24,10 @@ class Command(BaseCommand):
             raise CommandError(f"There is no notebook {', '.join(sorted(missing))}.")
         failed = False
         for one in notebooks:
-            agree = True
             bar = partial(tqdm, total=one.notes.count(), unit=" notes", desc=one.name, disable=None)
-            for problem in verification.problems(one, watched=bar):
-                agree = False
-                self.stdout.write(f"{one.name}: {problem}")
-            if agree:
-                self.stdout.write(f"{one.name}: {one.revision} writes, all in agreement")
-            failed = failed or not agree
+            problems = list(verification.problems(one, watched=bar))
+            failed = failed or bool(problems)
+            for line in problems or [f"{one.revision} writes, all in agreement"]:
+                self.stdout.write(f"{one.name}: {line}")
         if failed:
             sys.exit(1)
