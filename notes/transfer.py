@@ -6,6 +6,7 @@ import stat
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -49,7 +50,7 @@ class NoteFile:
     created_at: datetime
     updated_at: datetime
 
-    @property
+    @cached_property
     def uuid(self):
         return uuid.uuid5(FILE_NAMESPACE, self.path)
 
