@@ -180,7 +180,7 @@ class Search:
         first, end = between
         self.bounds = f" AND {self.POSITION} >= {first}" if first is not None else ""
         self.bounds += f" AND {self.POSITION} < {end}" if end is not None else ""
-        self.among_few, self.is_within, self.within_params = False, "", ()
+        self.among_few, self.within, self.within_params = False, "", ()
         if within is not None:
             few = list(within.order_by().values_list("position", flat=True)[: self.FEW + 1])
             if len(few) <= self.FEW:
@@ -188,7 +188,7 @@ class Search:
             else:
                 note = within.order_by().filter(position=RawSQL(f"{TABLE}.{self.POSITION}", ())).values("pk")
                 sql, self.within_params = note.query.get_compiler(connection=connection).as_sql()
-                self.is_within = f" AND EXISTS ({sql}{self.FENCE})"
+                self.within = f" AND EXISTS ({sql}{self.FENCE})"
 
     def behind(self, position):
         """Return the SQL condition: behind this hit, if there is one, and within the bounds."""
@@ -249,7 +249,7 @@ class SQLite(Search):
 
     def hits(self, terms, conditions, better, beyond, limit):
         self.cursor.execute(
-            f"SELECT rowid {self.MATCHING}{self.behind(beyond)}{self.is_within} "
+            f"SELECT rowid {self.MATCHING}{self.behind(beyond)}{self.within} "
             f"ORDER BY rowid {self.direction} LIMIT %s",
             (self.expression(terms, conditions, better), *self.within_params, limit),
         )
@@ -392,7 +392,7 @@ class PostgreSQL(Search):
 
     def hits(self, terms, conditions, better, beyond, limit):
         query, more, params = self.condition(terms, conditions, better)
-        more, params = more + self.is_within, [*params, *self.within_params]
+        more, params = more + self.within, [*params, *self.within_params]
         found = []
         if self.among_few or not conditions:
             count = self.FEW + 1 if self.among_few else self.NEWEST
