@@ -249,8 +249,7 @@ class SQLite(Search):
 
     def hits(self, terms, conditions, better, beyond, limit):
         self.cursor.execute(
-            f"SELECT rowid {self.MATCHING}{self.behind(beyond)}{self.within} "
-            f"ORDER BY rowid {self.direction} LIMIT %s",
+            f"SELECT rowid {self.MATCHING}{self.behind(beyond)}{self.within} ORDER BY rowid {self.direction} LIMIT %s",
             (self.expression(terms, conditions, better), *self.within_params, limit),
         )
         return [position for (position,) in self.cursor.fetchall()]
