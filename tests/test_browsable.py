@@ -94,14 +94,7 @@ def test_a_visitor_is_shown_the_way_to_the_login_and_no_form(visitor, note):
 
 
 def test_logging_in_leads_back_to_the_page_one_came_from(visitor, ada):
-    login = f"{reverse('rest_framework:login')}?next={NOTES}"
-    [token] = set(re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', visitor.open(login).text))
-
-    response = visitor.client.post(
-        login,
-        f"username=ada&password={PASSWORD.replace(' ', '+')}&csrfmiddlewaretoken={token}&next={NOTES}",
-        content_type="application/x-www-form-urlencoded",
-    )
+    response = log_in(visitor, PASSWORD, NOTES)
 
     assert (response.status_code, response["Location"]) == (302, NOTES)
     assert "ada" in visitor.open(NOTES).text
@@ -109,32 +102,29 @@ def test_logging_in_leads_back_to_the_page_one_came_from(visitor, ada):
 
 
 def test_a_wrong_password_shows_the_login_form_again(visitor, ada):
-    login = f"{reverse('rest_framework:login')}?next={NOTES}"
-    [token] = set(re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', visitor.open(login).text))
-
-    response = visitor.client.post(
-        login,
-        f"username=ada&password=wrong&csrfmiddlewaretoken={token}&next={NOTES}",
-        content_type="application/x-www-form-urlencoded",
-    )
+    response = log_in(visitor, "wrong", NOTES)
 
     assert response.status_code == 200
     assert "correct username and password" in response.text
 
 
 def test_the_login_leads_to_no_other_host(visitor, ada):
-    login = f"{reverse('rest_framework:login')}?next=https://example.org/"
-    [token] = set(re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', visitor.open(login).text))
-
-    response = visitor.client.post(
-        login,
-        f"username=ada&password={PASSWORD.replace(' ', '+')}&csrfmiddlewaretoken={token}&next=https://example.org/",
-        content_type="application/x-www-form-urlencoded",
-    )
+    response = log_in(visitor, PASSWORD, "https://example.org/")
 
     assert response.status_code == 302
     assert response["Location"].startswith("/")
     assert visitor.open(response["Location"]).status_code == 200
+
+
+def log_in(visitor, password, next_page):
+    """Fill in the login form as the page shows it, and return the answer."""
+    login = f"{reverse('rest_framework:login')}?next={next_page}"
+    [token] = set(re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', visitor.open(login).text))
+    return visitor.client.post(
+        login,
+        f"username=ada&password={password.replace(' ', '+')}&csrfmiddlewaretoken={token}&next={next_page}",
+        content_type="application/x-www-form-urlencoded",
+    )
 
 
 def test_the_html_form_creates_a_note(browser):

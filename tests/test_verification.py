@@ -5,11 +5,11 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import F
 from django.utils import timezone
 
-from notes import search
+from notes import databases, search
 from notes.models import Note, Notebook, Revision, Tag
 from notes.verification import problems
 
@@ -211,6 +211,16 @@ def test_what_is_written_meanwhile_is_neither_held_up_nor_taken_for_a_disagreeme
     assert verify() == "default: 3 writes, all in agreement\n"
     monkeypatch.undo()
     assert verify() == "default: 4 writes, all in agreement\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_written_in_a_snapshot_and_everything_after_it(notebook, by):
+    with pytest.raises(DatabaseError, match=r"read-?only"), databases.snapshot():
+        Notebook.objects.update(name="other")
+
+    notebook.refresh_from_db()
+    assert notebook.name == "default"
+    assert notebook.create_note(by, title="After it").revision == 1
 
 
 def write_in_thread(by):
