@@ -1,18 +1,25 @@
 """Connections: whether the file of one is still there, what state it reads, and how long it waits for a lock."""
 
-import threading
+import time
 import traceback
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
+
+from notes import turns
+from notes.turns import Turns
+
+# The database is gone, locked, full or read-only: not the request's fault, and worth another try.
+FAULTS = (OperationalError, InterfaceError, InternalError)
 
 
 def file_of(database):
     """Return the path of the file of these settings of a database, or None for another engine."""
-    return path_of(str(database["NAME"])) if database["ENGINE"] == "django.db.backends.sqlite3" else None
+    return path_of(str(database["NAME"])) if database["ENGINE"] == "notesproject.sqlite" else None
 
 
 @cache
@@ -65,46 +72,62 @@ def snapshot():
             yield
 
 
-# One writer of this process at a time waits for SQLite; the others wait for that one here. A thread that waits inside
-# SQLite holds its connection's mutex, and the writer it waits for can run into that mutex in turn: when the garbage
-# collector, in whatever thread it happens to run, finalizes a cursor of that connection.
-writers_turn = threading.RLock()
+# True from the moment in which a write of this request begins to be committed: a fault after it leaves open whether the
+# write is stored. DatabaseMiddleware sets it back.
+commit_began = ContextVar("commit_began", default=False)
+
+# On PostgreSQL writers wait for a row of the database; so many of them, and no more, hold a thread meanwhile.
+writers = Turns(at_once=65, places=0)
 
 
 @contextmanager
-def turn_to_write():
-    """Wait for this thread's turn among the writers of the process. An OperationalError after the usual time."""
-    if connection.vendor != "sqlite":
+def write_transaction():
+    """One transaction, for writes. Inside another one it is a part of that."""
+    with place_among_writers(), transaction.atomic():
+        yield
+        commit_began.set(True)
+
+
+@contextmanager
+def place_among_writers():
+    # On SQLite the connection itself sees to it (see notesproject/sqlite/base.py).
+    if connection.vendor == "sqlite" or connection.in_atomic_block:
         yield
         return
-    if not writers_turn.acquire(timeout=connection.settings_dict["OPTIONS"]["timeout"]):
-        raise OperationalError("database is locked by another writer of this process")
+    turns.step_aside()
+    if not writers.take(seconds=0):
+        raise OperationalError("too many writers wait for the database")
     try:
         yield
     finally:
-        writers_turn.release()
+        writers.give_back()
+
+
+@contextmanager
+def giving_way():
+    """After the block, rest for half as long as it took.
+
+    SQLite has no queue of its own: another process that waits to write has to find the lock free when it looks.
+    """
+    started = time.monotonic()
+    yield
+    if connection.vendor == "sqlite":
+        time.sleep((time.monotonic() - started) / 2)
 
 
 @contextmanager
 def without_waiting():
     """Let what waits for a lock fail at once: a reader's request must not stand in the queue of the writers."""
     if connection.vendor == "sqlite":
-        if not writers_turn.acquire(blocking=False):
-            raise OperationalError("database is locked by another writer of this process")
-        milliseconds = int(connection.settings_dict["OPTIONS"]["timeout"] * 1000)
-        setting, restore = "PRAGMA busy_timeout = 0", f"PRAGMA busy_timeout = {milliseconds}"
-    else:
-        setting, restore = "SET lock_timeout = '10ms'", "RESET lock_timeout"
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(setting)
-            try:
-                yield
-            finally:
-                cursor.execute(restore)
-    finally:
-        if connection.vendor == "sqlite":
-            writers_turn.release()
+        with connection.without_waiting():
+            yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '10ms'")
+        try:
+            yield
+        finally:
+            cursor.execute("RESET lock_timeout")
 
 
 def let_go(error):

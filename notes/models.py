@@ -76,7 +76,7 @@ class Notebook(models.Model):
         if self.is_locked:
             yield
             return
-        with databases.turn_to_write(), transaction.atomic():
+        with databases.write_transaction():
             present = Notebook.objects.select_for_update(no_key=True).only("revision").get(pk=self.pk)
             self.revision = present.revision
             self.is_locked, self.changed_notes = True, {}
@@ -385,7 +385,8 @@ class ApiKey(models.Model):
     def make(cls, by, **columns):
         """Return (ApiKey, text). The text is never stored."""
         text = keys.generate()
-        return cls.objects.create(digest=keys.digest(text), created_by=by.name, **columns), text
+        with databases.write_transaction():
+            return cls.objects.create(digest=keys.digest(text), created_by=by.name, **columns), text
 
     @property
     def writer_id(self):
@@ -405,7 +406,8 @@ class ApiKey(models.Model):
 
     def revoke(self):
         """Close the key for good and return True; return False where it was revoked before."""
-        return bool(ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now()))
+        with databases.write_transaction():
+            return bool(ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now()))
 
     def note_use(self):
         """Store when the key was used, at most once a minute. Where the database is busy or read-only, not at all."""

@@ -56,7 +56,7 @@ def erase(merges=None):
 
     SQLite: merges the index to its end, or so many times. PostgreSQL: VACUUM, where there is no such limit.
     """
-    with databases.turn_to_write(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         engine().erase(cursor, merges)
 
 

@@ -119,6 +119,9 @@ def read(name):
         raise ImproperlyConfigured(f"{name} in the environment or in .env is not usable: {error}.") from None
 
 
+WAIT_SECONDS = 5
+
+
 def database(url):
     """Return Django's settings for one database. Relative SQLite paths start at the project's folder."""
     if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
@@ -133,7 +136,7 @@ def database(url):
             raise ImproperlyConfigured("DATABASE_URL must name a file, and nothing more: sqlite:///FILE.")
         path = BASE_DIR / config["NAME"]
         return {
-            "ENGINE": engine,
+            "ENGINE": "notesproject.sqlite",
             # Without mode=rw SQLite answers a lost file with a new, empty one. Only `migrate` may create it.
             "NAME": path.as_uri() + "?mode=rw",
             "CONN_MAX_AGE": None,
@@ -141,7 +144,8 @@ def database(url):
                 # A deferred transaction that has read cannot become a writer while another writes: it fails at
                 # once, whatever the timeout. IMMEDIATE takes its turn at the start instead.
                 "transaction_mode": "IMMEDIATE",
-                "timeout": 20,
+                # So long a write waits for the others before it is a 503.
+                "timeout": WAIT_SECONDS,
                 # FULL: a write that was acknowledged survives a power cut.
                 # secure_delete: what was purged is overwritten in the file too.
                 # cache_size: at most 32 MB for each connection. In the 2 MB of the default, a large write does not fit.
@@ -154,7 +158,7 @@ def database(url):
         raise ImproperlyConfigured("DATABASE_URL must name the database: postgres://user:password@host:5432/name.")
     parameters = {
         "statement_timeout": "30s",
-        "lock_timeout": "20s",
+        "lock_timeout": f"{WAIT_SECONDS}s",
         "idle_in_transaction_session_timeout": "60s",
         # Compiling a query takes longer than any of ours runs.
         "jit": "off",
@@ -223,7 +227,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "notes.api.middleware.BodyErrorMiddleware",
-    "notes.api.middleware.DatabaseFileMiddleware",
+    "notes.api.middleware.DatabaseMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

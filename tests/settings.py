@@ -32,7 +32,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
 WHITENOISE_AUTOREFRESH = True  # Otherwise WhiteNoise warns that nothing has been collected.
 
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
+if DATABASES["default"]["ENGINE"] == "notesproject.sqlite":  # noqa: F405
     # A file, not memory: threads and server processes share it.
     folder = tempfile.mkdtemp(prefix="notes-tests-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -16,7 +16,7 @@ from notesproject.settings import database
 from tests.problems import problem_of
 
 NOTES = "/api/v1/notes"
-IS_SQLITE = project_settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+IS_SQLITE = project_settings.DATABASES["default"]["ENGINE"].endswith("sqlite")
 on_sqlite = pytest.mark.skipif(not IS_SQLITE, reason="about SQLite")
 on_postgresql = pytest.mark.skipif(IS_SQLITE, reason="about PostgreSQL")
 
@@ -130,7 +130,7 @@ def test_each_connection_is_durable_patient_and_strict(service):
         for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
     }
 
-    assert settings_of == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 20_000, "foreign_keys": 1}
+    assert settings_of == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 5_000, "foreign_keys": 1}
 
 
 @on_sqlite
@@ -138,7 +138,7 @@ def test_each_connection_is_durable_patient_and_strict(service):
 def test_the_connections_of_the_tests_are_those_of_the_service():
     assert value_of("PRAGMA journal_mode") == "wal"
     assert value_of("PRAGMA synchronous") == 2
-    assert value_of("PRAGMA busy_timeout") == 20_000
+    assert value_of("PRAGMA busy_timeout") == 5_000
     assert value_of("PRAGMA foreign_keys") == 1
 
 
@@ -201,8 +201,8 @@ def pragma(transactional_db):
 
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_reads_take_no_write_lock(operator, note, rival, pragma):
-    pragma("busy_timeout = 50")
+def test_reads_take_no_write_lock(operator, note, rival, monkeypatch):
+    monkeypatch.setattr(connections["default"], "patience_seconds", 0.05)
 
     for path in (NOTES, f"{NOTES}/{note.uuid}", "/api/v1/me", "/api/v1/nope", "/readyz", "/healthz"):
         started = time.monotonic()
@@ -214,9 +214,9 @@ def test_reads_take_no_write_lock(operator, note, rival, pragma):
 
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_stays_locked_is_a_503_and_loses_nothing(operator, note, rival, pragma):
+def test_a_database_that_stays_locked_is_a_503_and_loses_nothing(operator, note, rival, monkeypatch):
     before = stored()
-    pragma("busy_timeout = 50")
+    monkeypatch.setattr(connections["default"], "patience_seconds", 0.05)
 
     response = operator.patch(f"{NOTES}/{note.uuid}", {"title": "New"})
 
@@ -285,7 +285,7 @@ def test_a_full_disk_is_a_503_and_loses_nothing(operator, note, pragma):
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("statement_timeout", "30s"), ("lock_timeout", "20s"), ("idle_in_transaction_session_timeout", "1min")],
+    [("statement_timeout", "30s"), ("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "1min")],
 )
 def test_no_statement_of_a_request_runs_or_waits_without_end(name, value):
     # A new connection: `migrate`, which may run for hours, has lifted the timeout of the one that the tests share.

@@ -265,10 +265,10 @@ def test_a_request_neither_fails_nor_waits_when_its_use_cannot_be_stored(noteboo
         seconds = time.monotonic() - started
 
     assert response.status_code == 200
-    assert seconds < 2  # The connection's own patience is 20 seconds.
+    assert seconds < 2  # The connection's own patience is 5 seconds.
     assert ApiKey.objects.get(pk=key.pk).last_used_at is None
     assert wait_for_locks() == usual
-    assert usual == (20_000 if connection.vendor == "sqlite" else "20s")
+    assert usual == (5_000 if connection.vendor == "sqlite" else "5s")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -278,7 +278,7 @@ def test_the_patience_with_locks_is_restored_after_a_use_was_stored(notebook):
     client_with_key(text).get(NOTES)
 
     assert ApiKey.objects.get(pk=key.pk).last_used_at is not None
-    assert wait_for_locks() == (20_000 if connection.vendor == "sqlite" else "20s")
+    assert wait_for_locks() == (5_000 if connection.vendor == "sqlite" else "5s")
 
 
 # The trail

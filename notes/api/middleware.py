@@ -51,14 +51,15 @@ class SessionCookieMiddleware:
         return self.get_response(request)
 
 
-class DatabaseFileMiddleware:
-    """See to it that no request is answered from a database file that is not there any more."""
+class DatabaseMiddleware:
+    """See to it that no request is answered from a database file that is not there any more, and begin it unwritten."""
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
         databases.close_if_moved()
+        databases.commit_began.set(False)
         return self.get_response(request)
 
 

@@ -1,0 +1,125 @@
+"""Django's backend for SQLite, whose writers take turns. Django wants the module's name.
+
+SQLite has one writer at a time. The threads of this process wait for each other here, in the order in which they came,
+and whoever writes comes by: notes, keys, sessions, the admin. A thread that waited inside SQLite would hold its
+connection's mutex meanwhile, and the writer it waits for can run into that mutex: when the garbage collector, in
+whatever thread it happens to run, finalizes a cursor of that connection.
+"""
+
+import sqlite3
+import time
+from contextlib import contextmanager
+from functools import partial
+
+from django.db import OperationalError
+from django.db.backends.sqlite3 import base
+
+from notes.turns import Turns
+
+POLL_SECONDS = 0.005
+# What begins otherwise writes.
+READS = ("SELECT", "PRAGMA", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "EXPLAIN", "WITH")
+
+writers = Turns(at_once=1, places=64)
+
+
+class Cursor(base.SQLiteCursorWrapper):
+    def __init__(self, connection, database):
+        super().__init__(connection)
+        self.database = database
+
+    def execute(self, query, params=None):
+        if self.database.has_turn or query.lstrip().startswith(READS):
+            return super().execute(query, params)
+        with self.database.turn():
+            return super().execute(query, params)
+
+    def executemany(self, query, param_list):
+        if self.database.has_turn:
+            return super().executemany(query, param_list)
+        with self.database.turn():
+            return super().executemany(query, param_list)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    has_turn = False
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # How long a writer waits: for the others of this process, and then for those of others.
+        self.patience_seconds = self.settings_dict["OPTIONS"]["timeout"]
+
+    def create_cursor(self, name=None):
+        return self.connection.cursor(factory=partial(Cursor, database=self))
+
+    def _start_transaction_under_autocommit(self):
+        deadline = time.monotonic() + self.patience_seconds
+        self.take_turn()
+        try:
+            self.begin(deadline)
+        except BaseException:
+            self.give_turn_back()
+            raise
+
+    def begin(self, deadline):
+        """Begin a transaction with the write lock. Between two tries this connection's mutex is free."""
+        self.let_sqlite_wait(0)
+        try:
+            while True:
+                try:
+                    return super()._start_transaction_under_autocommit()
+                except OperationalError as error:
+                    is_busy = error.__cause__.sqlite_errorcode == sqlite3.SQLITE_BUSY
+                    if not is_busy or time.monotonic() >= deadline:
+                        raise
+                time.sleep(POLL_SECONDS)
+        finally:
+            self.let_sqlite_wait(self.patience_seconds)
+
+    def let_sqlite_wait(self, seconds):
+        if self.connection is not None:
+            self.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+    @contextmanager
+    def without_waiting(self):
+        self.ensure_connection()
+        patience, self.patience_seconds = self.patience_seconds, 0
+        self.let_sqlite_wait(0)
+        try:
+            yield
+        finally:
+            self.patience_seconds = patience
+            self.let_sqlite_wait(patience)
+
+    def take_turn(self):
+        if not writers.take(self.patience_seconds):
+            raise OperationalError("database is locked by other writers of this process")
+        self.has_turn = True
+
+    def give_turn_back(self):
+        if self.has_turn:
+            self.has_turn = False
+            writers.give_back()
+
+    @contextmanager
+    def turn(self):
+        self.take_turn()
+        try:
+            yield
+        finally:
+            self.give_turn_back()
+
+    # A transaction ends in one of these two, whether it was committed or rolled back.
+
+    def _set_autocommit(self, autocommit):
+        try:
+            super()._set_autocommit(autocommit)
+        finally:
+            if autocommit:
+                self.give_turn_back()
+
+    def _close(self):
+        try:
+            super()._close()
+        finally:
+            self.give_turn_back()

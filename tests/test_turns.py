@@ -1,0 +1,222 @@
+"""Writers take turns: in the order in which they came, whoever they are, and without keeping readers from work."""
+
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, connections, transaction
+
+from notes import turns
+from notes.models import ApiKey, Note
+from notes.turns import Turns
+from tests.conftest import client_with_key, make_key
+from tests.keys import OPERATOR_KEY
+from tests.server import serving
+from tests.wire import Connection
+
+NOTES = "/api/v1/notes"
+SECONDS = 30
+MORE_THAN_WORK_AT_A_TIME = 24
+on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has its own queue")
+
+
+def waiting(queue, count):
+    """Wait until so many threads stand in the queue."""
+    for _ in range(SECONDS * 100):
+        if len(queue.queue) == count:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError(f"{len(queue.queue)} threads wait, not {count}")
+
+
+# The queue
+
+
+def test_turns_come_in_the_order_in_which_they_were_asked_for():
+    queue, came = Turns(at_once=1, places=10), []
+    queue.take()
+
+    def ask(number):
+        queue.take()
+        came.append(number)
+        queue.give_back()
+
+    threads = []
+    for number in range(5):
+        threads.append(threading.Thread(target=ask, args=[number]))
+        threads[-1].start()
+        waiting(queue, number + 1)
+    queue.give_back()
+    for thread in threads:
+        thread.join()
+
+    assert came == [0, 1, 2, 3, 4]
+
+
+def test_whoever_gave_up_is_passed_over():
+    queue = Turns(at_once=1, places=10)
+    queue.take()
+
+    assert queue.take(seconds=0.01) is False
+    queue.give_back()
+    assert queue.take(seconds=0) is True
+
+
+def test_a_full_queue_and_the_impatient_are_told_at_once():
+    queue = Turns(at_once=1, places=0)
+    queue.take()
+
+    assert queue.take(seconds=SECONDS) is False
+    assert Turns(at_once=0, places=10).take(seconds=0) is False
+
+
+def test_so_many_work_at_once_and_no_more():
+    queue = Turns(at_once=2, places=10)
+
+    assert [queue.take(seconds=0) for _ in range(3)] == [True, True, False]
+
+
+def test_whoever_waits_for_something_else_steps_aside_from_work():
+    free = turns.requests.free
+    queue = Turns(at_once=1, places=1)
+    queue.take()
+
+    with turns.at_work():
+        assert turns.requests.free == free - 1
+        queue.take(seconds=0.01)
+        assert turns.requests.free == free
+
+    assert turns.requests.free == free
+
+
+# SQLite's writers
+
+
+def in_thread(function):
+    """Run it in a thread with a connection of its own; return the result."""
+
+    def run():
+        try:
+            return function()
+        finally:
+            connections.close_all()
+
+    return ThreadPoolExecutor(1).submit(run)
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_who_begins_with_a_transaction_and_who_begins_with_the_notebook_do_not_wait_for_each_other(notebook, by):
+    """As Django's admin, whose form opens a transaction before the notebook is locked."""
+    from notesproject.sqlite.base import writers
+
+    def create():
+        return client_with_key(OPERATOR_KEY).post(NOTES, {"title": "of a program"}).status_code
+
+    with transaction.atomic():
+        created = in_thread(create)
+        waiting(writers, 1)
+        notebook.create_note(by, title="of a person")
+
+    assert created.result(SECONDS) == 201
+    assert set(Note.objects.values_list("title", flat=True)) == {"of a program", "of a person"}
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("write", ["statement", "many statements", "transaction"])
+def test_every_write_waits_its_turn(notebook, write):
+    from notesproject.sqlite.base import writers
+
+    make_key(notebook)
+    table = ApiKey._meta.db_table
+
+    def write_it():
+        if write == "transaction":
+            with transaction.atomic():
+                ApiKey.objects.update(name="new")
+        elif write == "statement":
+            ApiKey.objects.update(name="new")
+        else:
+            with connection.cursor() as cursor:
+                cursor.executemany(f"UPDATE {table} SET name = %s", [["new"]])
+
+    with transaction.atomic():
+        written = in_thread(write_it)
+        waiting(writers, 1)
+
+    written.result(SECONDS)
+    assert ApiKey.objects.get().name == "new"
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("how", ["commit", "rollback", "close"])
+def test_the_turn_ends_with_the_transaction_however_it_ends(notebook, how):
+    with pytest.raises(ZeroDivisionError) if how == "rollback" else transaction.atomic():
+        if how == "rollback":
+            with transaction.atomic():
+                raise ZeroDivisionError
+        if how == "close":
+            connection.close()
+
+    assert in_thread(lambda: ApiKey.objects.update(name="new")).result(SECONDS) == 0
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_waits_for_no_turn(note):
+    with transaction.atomic():
+        assert in_thread(Note.objects.count).result(SECONDS) == 1
+
+
+# Readers, while writers wait
+
+
+@contextmanager
+def somebody_writes():
+    """Hold the lock that every writer of the notebook needs, as another process does."""
+    if connection.vendor == "sqlite":
+        other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+    else:
+        other = connections.create_connection("default")
+        other.set_autocommit(False)
+        other.cursor().execute("SELECT id FROM notes_notebook FOR UPDATE")
+        yield
+        other.rollback()
+    other.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_that_wait_keep_no_reader_and_no_health_check_from_work(notebook):
+    def create(url, number):
+        with Connection(url) as client:
+            return client.send("POST", NOTES, {"title": f"Note {number}"}).status
+
+    with serving() as server, ThreadPoolExecutor(MORE_THAN_WORK_AT_A_TIME) as threads:
+        with somebody_writes():
+            created = [threads.submit(create, server.url, number) for number in range(MORE_THAN_WORK_AT_A_TIME)]
+            with Connection(server.url) as reader:
+                for _ in range(20):
+                    assert reader.send("GET", NOTES).status == 200
+                    assert reader.send("GET", "/healthz").status == 200
+            assert not any(create.done() for create in created)
+        statuses = [create.result(SECONDS) for create in created]
+
+    assert statuses == [201] * MORE_THAN_WORK_AT_A_TIME
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_writer_that_has_waited_too_long_is_told_when_to_come_again(notebook):
+    with serving() as server, somebody_writes(), Connection(server.url) as client:
+        answer = client.send("POST", NOTES, {"title": "New"})
+
+    assert (answer.status, answer.json()["code"]) == (503, "database_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "Nothing was stored" in answer.json()["detail"]
+    assert not Note.objects.exists()
