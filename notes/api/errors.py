@@ -4,14 +4,16 @@ import logging
 import sys
 from http import HTTPStatus
 
-from django import db
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions, status
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
+
+from notes import databases
 
 logger = logging.getLogger("notes.errors")
 
@@ -29,8 +31,6 @@ CODES = {
     503: "database_unavailable",
 }
 
-# The database is gone, locked, full or read-only: not the request's fault, and worth another try.
-DATABASE_ERRORS = (db.OperationalError, db.InterfaceError, db.InternalError)
 RETRY_AFTER_SECONDS = 5
 
 # A body of two megabytes can be wrong in a million places; nobody reads that many.
@@ -97,7 +97,7 @@ def exception_handler(error, context):
         if getattr(error, "wait", None):
             headers["Retry-After"] = f"{error.wait:.0f}"
     else:
-        status_code, detail = unexpected(error)
+        status_code, detail = unexpected(request, error)
         code = None
         if status_code == 503:
             headers["Retry-After"] = RETRY_AFTER_SECONDS
@@ -115,12 +115,22 @@ def exception_handler(error, context):
     return response
 
 
-def unexpected(error):
+def unexpected(request, error):
     """Log the exception under the request's id; return the status and what the client may know of it."""
     logger.error("%s", type(error).__name__, exc_info=error)
-    if isinstance(error, DATABASE_ERRORS):
-        return 503, "The database does not answer just now. Nothing was stored; try again."
+    if isinstance(error, databases.FAULTS):
+        return 503, f"The database does not answer just now. {what_to_do(request)}"
     return 500, "Something went wrong on the server. It has been logged under this request_id."
+
+
+def what_to_do(request):
+    if request.method in SAFE_METHODS:
+        return "Try again."
+    if not is_api(request):
+        return "Look whether your change was stored before you try again."
+    if databases.commit_began.get():
+        return "It is not known whether it was stored; send it again with the same Idempotency-Key."
+    return "Nothing was stored; try again."
 
 
 def flat_errors(details, field=""):
@@ -185,7 +195,7 @@ def page_not_found(request, exception):
 
 def server_error(request):
     """Django's handler500, called while the exception is being handled."""
-    status_code, detail = unexpected(sys.exc_info()[1])
+    status_code, detail = unexpected(request, sys.exc_info()[1])
     if is_api(request) or status_code == 503:
         return problem_response(request, status_code, detail)
     return page(500)
