@@ -103,6 +103,9 @@ def place_among_writers():
         writers.give_back()
 
 
+MAX_REST_SECONDS = 1
+
+
 @contextmanager
 def giving_way():
     """After the block, rest for half as long as it took.
@@ -112,7 +115,8 @@ def giving_way():
     started = time.monotonic()
     yield
     if connection.vendor == "sqlite":
-        time.sleep((time.monotonic() - started) / 2)
+        turns.step_aside()
+        time.sleep(min((time.monotonic() - started) / 2, MAX_REST_SECONDS))
 
 
 @contextmanager

@@ -17,7 +17,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from notes import databases, keys, search
-from notes.querysets import ApiKeyQuerySet, NotebookQuerySet, NoteQuerySet, RevisionQuerySet, TagQuerySet
+from notes.querysets import (
+    ApiKeyQuerySet,
+    NotebookQuerySet,
+    NoteQuerySet,
+    RevisionQuerySet,
+    TagQuerySet,
+    TagRenameQuerySet,
+)
 from notes.tags import MAX_TAG_CHARS, MAX_TAG_KEY_CHARS, key, normalize
 
 LEVELS = ["read", "write", "admin"]
@@ -106,29 +113,25 @@ class Notebook(models.Model):
             Tag.objects.recount(self, added=notes)
         return notes
 
-    def rename_tag(self, by, old, new):
-        """Give the live notes that bear one tag another in its place; return how many were edited.
+    def replace_tag(self, by, notes, old, new):
+        """Give these notes one tag in place of another; return how many were edited.
 
         Each note is a write with its own number; a constant number of queries for each 200 of them.
         """
         with self.locked():
-            # What is in the index, and so what is found by it, is written at the end of the lock.
-            search.refresh(list(self.changed_notes.values()))
-            notes, before, now = [], [], timezone.now()
-            for note in self.notes.tagged(self, old):
+            edited, before, now = [], [], timezone.now()
+            for note in notes:
                 names = normalize(new if key(name) == key(old) else name for name in note.tags)
                 if names != note.tags:
                     before.append(copy(note))
-                    notes.append(note)
+                    edited.append(note)
                     note.tags, note.updated_at = names, max(now, note.updated_at)
-                    note.revision = self.revision + len(notes)
-            Note.objects.bulk_update(notes, ["tags", "revision", "updated_at"], batch_size=200)
-            self._log(Revision.EDIT, by, notes, ["tags"])
-            self.changed_notes.update({note.pk: note for note in notes})
-            Tag.objects.recount(self, removed=before, added=notes)
-            # The new name may differ from one that is there by its case alone.
-            self.tags.filter(key=key(new)).update(name=new)
-        return len(notes)
+                    note.revision = self.revision + len(edited)
+            Note.objects.bulk_update(edited, ["tags", "revision", "updated_at"], batch_size=200)
+            self._log(Revision.EDIT, by, edited, ["tags"])
+            self.changed_notes.update({note.pk: note for note in edited})
+            Tag.objects.recount(self, removed=before, added=edited)
+        return len(edited)
 
     def _log(self, action, by, notes, changed):
         """Append a row for each note as it is stored now, under the numbers that the notes bear; move the counter."""
@@ -337,12 +340,45 @@ class Tag(models.Model):
         return self.name
 
 
+class TagRename(models.Model):
+    """A tag that is to be renamed, and how far that has come (see notes/renames.py). One at a time in a notebook."""
+
+    # What changes while it goes on; the names are erased at its end.
+    PROGRESS = ["old", "new", "notes", "seen", "position", "goes_by_index", "finished_at"]
+
+    notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="tag_renames")
+    old = models.CharField(max_length=MAX_TAG_CHARS)
+    new = models.CharField(max_length=MAX_TAG_CHARS)
+    writer = models.CharField(max_length=100)
+    writer_name = models.CharField(max_length=150)
+    request_id = models.CharField(max_length=64, blank=True)
+    notes = models.PositiveBigIntegerField("how many were edited", default=0)
+    seen = models.PositiveBigIntegerField("how many had the tag", default=0)
+    position = models.BigIntegerField("of the last note that was looked at", null=True)
+    goes_by_index = models.BooleanField("or by the rows, where the index is not complete", default=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = TagRenameQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["notebook"], condition=Q(finished_at=None), name="tag_rename_running")
+        ]
+
+    def __str__(self):
+        return f"{self.old} to {self.new}"
+
+    @property
+    def by(self):
+        return Writer(self.writer, self.writer_name, self.request_id)
+
+
 class Receipt(models.Model):
     """What a request with an Idempotency-Key did, stored in the transaction that did it.
 
     Apart from the log because a request may write nothing (a PUT of what is there already) and still must do nothing
-    more when it is repeated, or may write many times (a batch). It keeps numbers of the log (of a renamed tag, how
-    many notes it was on), no content of its own: what is purged there is in no receipt either.
+    more when it is repeated, or may write many times (a batch). It keeps numbers of the log (or names a TagRename), no
+    content of its own: what is purged there is in no receipt either.
     """
 
     notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="receipts")

@@ -133,3 +133,8 @@ class TagQuerySet(models.QuerySet):
         self.bulk_create(self.model(notebook=notebook, key=key, name=names[key], notes=change[key]) for key in missing)
         if any(count < 0 for count in change.values()):
             known.filter(notes=0).delete()
+
+
+class TagRenameQuerySet(models.QuerySet):
+    def running(self):
+        return self.filter(finished_at=None)

@@ -1,4 +1,5 @@
 import os
+import threading
 
 from django.core.wsgi import get_wsgi_application
 
@@ -8,7 +9,7 @@ django_application = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  (the settings are there once Django is set up)
 
-from notes import turns  # noqa: E402
+from notes import renames, turns  # noqa: E402
 from notesproject.framing import ExactBody  # noqa: E402
 
 
@@ -19,3 +20,5 @@ def in_turn(environ, start_response):
 
 # The body is read before the turn is taken: a slow client keeps a thread, and nobody from work.
 application = ExactBody(in_turn, max_bytes=settings.NOTES_MAX_REQUEST_BYTES)
+
+threading.Thread(target=renames.finish_all, daemon=True).start()

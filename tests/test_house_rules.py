@@ -14,10 +14,11 @@ NAMES = [str(path.relative_to(BASE_DIR)) for path in MODULES]
 # Imports run from the left to the right, never back.
 FLOORS = [
     ["notes.api", "notes.admin", "notes.forms", "notes.management", "notes.checks", "notes.apps"],
-    ["notes.transfer", "notes.verification"],
+    ["notes.transfer", "notes.verification", "notes.renames"],
     ["notes.models"],
     ["notes.querysets"],
     ["notes.search", "notes.keys", "notes.tags", "notes.request_id", "notes.diffs", "notes.words", "notes.databases"],
+    ["notes.turns"],
 ]
 # The admin answers requests too: Django's own admin cannot be written without django.http.
 MAY_SPEAK_HTTP = ("notes.api", "notes.admin")
@@ -139,6 +140,9 @@ KNOWN_WRITES = {
     "notes/search.py": r"cursor\.executemany\(",
     "notes/api/errors.py": r"body\.update\(",
     "notes/api/schema.py": r"schemas\[.*\.update\(",
+    # What is to be done with a tag, and how far it has come; the notes themselves are written by the notebook.
+    "notes/api/operations.py": r"access\.notebook\.tag_renames\.create\(",
+    "notes/renames.py": r"(rename\.save\(update_fields=rename\.PROGRESS\)|rename\.notebook\.tags\.filter\()",
     "notes/api/notebooks.py": r"self\.notebook\.receipts\.create\(",
     # The names of a notebook and of a key, which are columns of their own.
     "notes/admin.py": r"obj\.save\(update_fields=(form\.changed_data if change else None|\['name'\])\)",

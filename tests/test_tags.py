@@ -1,12 +1,20 @@
 """Tags: how many notes bear each, filters, renaming."""
 
+from contextlib import contextmanager
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.utils import timezone
 
-from notes.models import Revision, Tag
+from notes import renames, search
+from notes.models import Note, Receipt, Revision, Tag, TagRename
 from notes.verification import problems
+from tests.problems import problem_of
+from tests.server import serving
+from tests.wire import Connection
 
 NOTES, TAGS = "/api/v1/notes", "/api/v1/tags"
 
@@ -32,9 +40,9 @@ def test_tags_are_listed_with_the_number_of_live_notes(operator, tagged):
     operator.delete(f"{NOTES}/{tagged[1].uuid}")
 
     assert operator.get(TAGS).json()["results"] == [
-        {"name": "Home", "notes": 1},
-        {"name": "work", "notes": 2},
-        {"name": "Wörter/Ä", "notes": 1},
+        {"name": "Home", "notes": 1, "renaming_to": None},
+        {"name": "work", "notes": 2, "renaming_to": None},
+        {"name": "Wörter/Ä", "notes": 1, "renaming_to": None},
     ]
 
 
@@ -100,14 +108,14 @@ def test_renaming_a_tag_edits_each_note_that_bears_it(operator, tagged, notebook
 def test_a_renamed_tag_may_be_one_that_is_there(operator, tagged):
     operator.post(f"{TAGS}/rename", {"tag": "home", "name": "work"})
 
-    assert operator.get(TAGS).json()["results"][0] == {"name": "work", "notes": 3}
+    assert operator.get(TAGS).json()["results"][0] == {"name": "work", "notes": 3, "renaming_to": None}
     assert operator.get(f"{NOTES}/{tagged[0].uuid}").data["tags"] == ["work"]
 
 
 def test_a_tag_may_change_its_case_alone(operator, tagged):
     operator.post(f"{TAGS}/rename", {"tag": "home", "name": "HOME"})
 
-    assert operator.get(TAGS, {"prefix": "h"}).json()["results"] == [{"name": "HOME", "notes": 2}]
+    assert operator.get(TAGS, {"prefix": "h"}).json()["results"] == [{"name": "HOME", "notes": 2, "renaming_to": None}]
 
 
 def test_counts_are_made_anew_with_the_index(operator, tagged, notebook):
@@ -149,5 +157,139 @@ def test_a_rename_that_cannot_be_is_refused(operator, tagged, body, status):
 def test_renaming_says_how_many_notes_it_edited(operator, tagged, django_assert_max_num_queries):
     assert operator.post(f"{TAGS}/rename", {"tag": "home", "name": "home"}).json() == {"name": "home", "notes": 1}
 
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(35):
         operator.post(f"{TAGS}/rename", {"tag": "work", "name": "job"})
+
+
+# In transactions of bounded size
+
+
+MANY = 5
+
+
+@pytest.fixture
+def many(transactional_db, notebook, by, monkeypatch):
+    """More notes with one tag than are renamed in one transaction."""
+    monkeypatch.setattr(renames, "MAX_NOTES", 2)
+    return notebook.create_notes(by, [{"title": f"{number}", "tags": ["work"]} for number in range(MANY)])
+
+
+@contextmanager
+def interrupted(after):
+    """Let the database fail once so many notes are renamed."""
+    edited = []
+
+    def fail(execute, sql, params, many, context):
+        if sql.startswith("INSERT INTO notes_revision"):
+            edited.append(sql)
+            if len(edited) > after:
+                raise OperationalError("the database is gone")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail):
+        yield
+
+
+def rename(client, tag="work", name="job", **headers):
+    return client.post(f"{TAGS}/rename", {"tag": tag, "name": name}, headers=headers)
+
+
+def assert_all_renamed(notebook, name="job"):
+    assert {tuple(tags) for tags in Note.objects.values_list("tags", flat=True)} == {(name,)}
+    assert dict(Tag.objects.values_list("name", "notes")) == {name: MANY}
+    # Each note was edited once.
+    assert Revision.objects.filter(changed=["tags"]).count() == MANY
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
+
+
+def test_what_an_interrupted_rename_has_done_stays_and_the_tags_say_what_is_to_come(operator, many):
+    with interrupted(after=1):
+        response = rename(operator)
+
+    assert "not known whether it was stored" in problem_of(response, 503)["detail"]
+    assert operator.get(TAGS).json()["results"] == [
+        {"name": "job", "notes": 2, "renaming_to": None},
+        {"name": "work", "notes": 3, "renaming_to": "job"},
+    ]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "rename-1"}])
+def test_an_interrupted_rename_goes_on_when_it_is_sent_again(operator, many, notebook, headers):
+    with interrupted(after=1):
+        rename(operator, **headers)
+
+    response = rename(operator, **headers)
+
+    assert (response.status_code, response.json()) == (200, {"name": "job", "notes": MANY})
+    assert_all_renamed(notebook)
+
+
+def test_an_interrupted_rename_goes_on_when_a_server_starts(operator, many, notebook):
+    with interrupted(after=1):
+        rename(operator, **{"Idempotency-Key": "rename-1"})
+
+    with serving() as server, Connection(server.url) as client:
+        for _ in range(1000):
+            if not TagRename.objects.running().exists():
+                break
+            client.send("GET", "/healthz")
+
+    assert_all_renamed(notebook)
+    assert rename(operator, **{"Idempotency-Key": "rename-1"}).json() == {"name": "job", "notes": MANY}
+
+
+def test_a_rename_that_is_done_keeps_no_name(operator, many):
+    rename(operator)
+
+    assert list(TagRename.objects.values_list("old", "new")) == [("", "")]
+
+
+def test_one_tag_is_renamed_at_a_time(operator, many, notebook):
+    with interrupted(after=1):
+        rename(operator)
+
+    for tag, name in (("work", "other"), ("job", "work")):
+        assert problem_of(rename(operator, tag, name), 409)["code"] == "rename_running"
+    rename(operator)
+    assert_all_renamed(notebook)
+
+
+@pytest.mark.parametrize("name", ["job", "WORK"])
+def test_a_rename_finds_the_notes_that_the_index_has_lost(operator, many, notebook, name):
+    search.clear()
+    search.index(many[:3])
+
+    response = rename(operator, name=name)
+
+    assert response.json() == {"name": name, "notes": MANY}
+    call_command("rebuild_search", stdout=StringIO())
+    assert_all_renamed(notebook, name)
+
+
+def test_no_transaction_of_a_rename_holds_more_text_than_its_share(operator, many, notebook, monkeypatch):
+    monkeypatch.setattr(renames, "MAX_NOTES", 500)
+    monkeypatch.setattr(renames, "MAX_CHARS", 25)
+    Note.objects.update(body="ten chars.")
+    with interrupted(after=1):
+        rename(operator)
+    assert Tag.objects.get(key="job").notes == 2
+    monkeypatch.setattr(renames, "MAX_CHARS", 5)
+
+    assert rename(operator).json() == {"name": "job", "notes": MANY}
+
+
+def test_a_rename_makes_no_note_older_than_it_was(operator, many):
+    later = timezone.now() + timedelta(days=1)
+    Note.objects.update(updated_at=later)
+
+    rename(operator)
+
+    assert set(Note.objects.values_list("updated_at", flat=True)) == {later}
+
+
+def test_a_receipt_of_an_older_version_is_still_honoured(operator, many):
+    rename(operator, **{"Idempotency-Key": "rename-1"})
+    Receipt.objects.update(outcomes={"notes": 3})
+
+    assert rename(operator, **{"Idempotency-Key": "rename-1"}).json() == {"name": "job", "notes": 3}

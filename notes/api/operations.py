@@ -157,11 +157,22 @@ def with_body(access, note, body):
 
 
 def rename_tag(access, note_id, fields, expected):
-    """Return {"name", "notes"}: what the tag is now, and how many notes were edited."""
+    """Return the TagRename: what is to be done. It is carried out afterwards, in transactions of its own."""
     wanted = wanted_tag(fields)
-    if not access.notebook.tags.filter(key=tags.key(wanted["tag"])).exists():
+    old, new, by = wanted["tag"], wanted["name"], access.writer
+    running = access.notebook.tag_renames.running().first()
+    if running:
+        if (tags.key(running.old), running.new) != (tags.key(old), new):
+            raise Conflict(
+                f"The tag {running.old!r} is being renamed to {running.new!r}. Try again when that is done.",
+                code="rename_running",
+            )
+        return running
+    if not access.notebook.tags.filter(key=tags.key(old)).exists():
         raise NotFound("Tag not found.")
-    return {"name": wanted["name"], "notes": access.notebook.rename_tag(access.writer, wanted["tag"], wanted["name"])}
+    return access.notebook.tag_renames.create(
+        old=old, new=new, writer=by.id, writer_name=by.name, request_id=by.request_id
+    )
 
 
 def wanted_tag(fields):

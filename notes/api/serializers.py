@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import html
 
-from notes import models, words
+from notes import models, tags, words
 from notes.api.fields import Count, Moment, NoteId, Tag, Tags, Text
 from notes.models import LEVELS, MAX_TITLE_CHARS, Note, Revision, one_line
 from notes.tags import MAX_TAG_CHARS
@@ -121,10 +121,16 @@ class ListedNoteSchemaSerializer(NoteSerializer):
 
 
 class TagSerializer(serializers.ModelSerializer):
+    renaming_to = serializers.SerializerMethodField(help_text="What it is just being renamed to; null otherwise.")
+
     class Meta:
         model = models.Tag
-        fields = ["name", "notes"]
+        fields = ["name", "notes", "renaming_to"]
         extra_kwargs = {"notes": {"help_text": "How many live notes bear it."}}
+
+    def get_renaming_to(self, tag) -> str | None:
+        running = self.context["running"]
+        return running.new if running and tags.key(running.old) == tag.key else None
 
 
 class RenameTagSerializer(StrictSerializer):

@@ -6,12 +6,13 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from notes import renames
 from notes.api import operations
 from notes.api.notebooks import WritingView
 from notes.api.pagination import KeysetPagination
 from notes.api.schema import IDEMPOTENCY_KEY
 from notes.api.serializers import RenamedTagSerializer, RenameTagSerializer, TagSerializer
-from notes.models import Tag
+from notes.models import Tag, TagRename
 from notes.tags import key
 
 PREFIX = OpenApiParameter("prefix", str, description="Only tags that begin so, in any case.")
@@ -25,10 +26,14 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
     serializer_class = TagSerializer
     page_order = ["key"]
     query_params = {"list": {*KeysetPagination.query_params, "prefix"}}
-    error_statuses = {"rename": {404, 422}}
+    error_statuses = {"rename": {404, 409, 422}}
 
     def get_queryset(self):
         return self.notebook.tags.beginning_with(key(self.request.query_params.get("prefix", "")))
+
+    def get_serializer_context(self):
+        running = self.notebook.tag_renames.running().first() if self.request else None
+        return {**super().get_serializer_context(), "running": running}
 
     @extend_schema(
         summary="Rename a tag on all notes that bear it",
@@ -38,15 +43,22 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
     )
     @action(detail=False, methods=["post"], serializer_class=RenameTagSerializer)
     def rename(self, request, *args, **kwargs):
-        """Each note is edited, as a write with its own number; all in one transaction. `notes` says how many."""
+        """Each note is edited, as a write with its own number; `notes` says how many.
+
+        The notes are renamed some hundred at a time, and others may write in between. Until all are done, the list of
+        tags shows `renaming_to`. An interrupted rename goes on when the request is sent again, or the server starts.
+        """
         return self.write(operations.rename_tag)
 
-    def numbers(self, outcome):
-        # Without the name, which a purge could not take out of the receipt.
-        return {"notes": outcome["notes"]}
+    def numbers(self, rename):
+        return {"rename": rename.pk}
 
     def outcome_of(self, receipt):
-        return {"name": operations.wanted_tag(self.request.data)["name"], **receipt.outcomes}
+        if "notes" in receipt.outcomes:
+            # Stored by versions before 1.0.0, which renamed in one transaction.
+            return TagRename(notes=receipt.outcomes["notes"], finished_at=receipt.written_at)
+        return self.notebook.tag_renames.get(pk=receipt.outcomes["rename"])
 
-    def answer(self, outcome):
-        return Response(outcome)
+    def answer(self, rename):
+        renames.finish(rename)
+        return Response({"name": operations.wanted_tag(self.request.data)["name"], "notes": rename.notes})

@@ -1,0 +1,99 @@
+"""Renaming a tag on all notes that bear it, in transactions of bounded size: others write in between.
+
+What is to be done is stored first, as a TagRename. Whoever sends the same request again goes on with it, and so does a
+server when it starts.
+"""
+
+import logging
+from itertools import accumulate
+
+from django.db import Error, connection
+from django.db.models.functions import Length
+from django.utils import timezone
+
+from notes import databases, search
+from notes.models import TagRename
+from notes.tags import key
+from notes.words import Query, Term
+
+logger = logging.getLogger("notes.renames")
+
+# Of one transaction: about a third of a second, be they short or long.
+MAX_NOTES = 500
+MAX_CHARS = 2_000_000
+MAX_ROWS = 5_000
+
+
+def finish_all():
+    """Go on with what was interrupted when the last server ended. Faults are logged: the service runs without it."""
+    try:
+        for rename in TagRename.objects.running().select_related("notebook"):
+            finish(rename)
+    except Error as error:
+        logger.error("The renaming of a tag could not be finished: %s", type(error).__name__)
+    finally:
+        connection.close()
+
+
+def finish(rename):
+    """Rename the tag on all notes. Another thread may be at it too."""
+    while not rename.finished_at:
+        with databases.giving_way(), rename.notebook.locked():
+            rename.refresh_from_db(fields=rename.PROGRESS)
+            if not rename.finished_at:
+                go_on(rename)
+                rename.save(update_fields=rename.PROGRESS)
+
+
+def go_on(rename):
+    """Rename the tag on the next notes; or note that all are done."""
+    positions, last = next_in_index(rename) if rename.goes_by_index else next_in_rows(rename)
+    if last is not None:
+        notes = bounded(rename.notebook.notes.live().filter(position__in=positions))
+        rename.notes += rename.notebook.replace_tag(rename.by, notes, rename.old, rename.new)
+        rename.seen += len(notes)
+        rename.position = last if len(notes) == len(positions) else notes[-1].position
+    elif rename.goes_by_index and is_left(rename):
+        rename.goes_by_index, rename.position = False, None
+    else:
+        # The new name may differ from one that is there by its case alone.
+        rename.notebook.tags.filter(key=key(rename.new)).update(name=rename.new)
+        # What a purge takes out of the notes must not stay here.
+        rename.old = rename.new = ""
+        rename.finished_at = timezone.now()
+
+
+def next_in_index(rename):
+    """Return (positions of notes with the tag, the last of them); ([], None) at the end."""
+    query = Query((Term(tag=rename.old),))
+    after = None if rename.position is None else (search.IN_TEXT, rename.position)
+    hits = search.page(rename.notebook, query, by_relevance=False, ascending=True, after=after, limit=MAX_NOTES)
+    positions = [position for _, position in hits]
+    return positions, positions[-1] if positions else None
+
+
+def next_in_rows(rename):
+    """Return (positions of notes with the tag, the last one that was looked at); ([], None) at the end."""
+    rows = rename.notebook.notes.live().order_by("position")
+    if rename.position is not None:
+        rows = rows.filter(position__gt=rename.position)
+    rows = list(rows.values_list("position", "tags")[:MAX_ROWS])
+    old = key(rename.old)
+    positions = [position for position, tags in rows if old in map(key, tags)][:MAX_NOTES]
+    is_cut = len(positions) == MAX_NOTES
+    return positions, positions[-1] if is_cut else rows[-1][0] if rows else None
+
+
+def is_left(rename):
+    """Tell whether notes bear the tag that the index did not find: it is being made anew, or is broken."""
+    tag = rename.notebook.tags.filter(key=key(rename.old)).first()
+    if key(rename.old) == key(rename.new):
+        return tag is not None and rename.seen < tag.notes
+    return tag is not None
+
+
+def bounded(notes):
+    """Return the first of these notes, in order: at least one, and no more text than MAX_CHARS."""
+    lengths = list(notes.order_by("position").values_list("position", Length("body")))
+    fitting = sum(total <= MAX_CHARS for total in accumulate(length for _, length in lengths))
+    return list(notes.order_by("position")[: max(1, fitting)])
