@@ -8,10 +8,12 @@ The door writes the index in the transaction that writes the note. `position` is
 newest first, and both engines can stream their hits in that order.
 """
 
+import math
 import sqlite3
+import time
 from functools import cached_property, partial
 from hashlib import blake2b
-from itertools import accumulate, combinations, count
+from itertools import accumulate, combinations
 
 from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
@@ -45,19 +47,23 @@ def clear():
     execute(engine().DROP + engine().CREATE)
 
 
+# A purge is answered after so long at most; `empty_trash` does the rest.
+A_MOMENT = 0.05
+
+
 def erase_soon():
     """Wipe out what a purge has removed from the index, as far as that is done in a moment; `erase` does the rest."""
     # The purge is done by then: that this may fail must not be told as its failure.
-    transaction.on_commit(partial(erase, SQLite.MERGES_OF_A_MOMENT), robust=True)
+    transaction.on_commit(partial(erase, seconds=A_MOMENT), robust=True)
 
 
-def erase(merges=None):
+def erase(seconds=None):
     """Wipe out what was removed from the index, where the database only marks it as gone. Not in a transaction.
 
-    SQLite: merges the index to its end, or so many times. PostgreSQL: VACUUM, where there is no such limit.
+    SQLite: merges the index to its end, or for so long. PostgreSQL: VACUUM, which cannot be stopped half-way.
     """
     with connection.cursor() as cursor:
-        engine().erase(cursor, merges)
+        engine().erase(cursor, seconds)
 
 
 def execute(statements):
@@ -216,7 +222,8 @@ class SQLite(Search):
     ]
     if sqlite3.sqlite_version_info >= (3, 42):
         CREATE.append(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('secure-delete', 1)")
-    MERGES_OF_A_MOMENT = 20
+    # Some milliseconds of work: other writers wait for no more.
+    PAGES_OF_A_MERGE = 64
 
     @staticmethod
     def add(cursor, notes):
@@ -230,12 +237,14 @@ class SQLite(Search):
     def remove(cursor, notes):
         cursor.executemany(f"DELETE FROM {TABLE} WHERE rowid = %s", [(note.position,) for note in notes])
 
-    @staticmethod
-    def erase(cursor, merges):
+    @classmethod
+    def erase(cls, cursor, seconds):
         """Merge the index to its end: until then its older parts hold what was deleted. SQLite 3.42 does so at once."""
-        for _ in range(merges) if merges else count():
+        deadline = time.monotonic() + (math.inf if seconds is None else seconds)
+        while time.monotonic() < deadline:
             before = total_changes(cursor)
-            cursor.execute(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('merge', -500)")
+            with databases.giving_way():
+                cursor.execute(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('merge', -{cls.PAGES_OF_A_MERGE})")
             if total_changes(cursor) - before < 2:
                 break
         # Not while somebody reads, such as a backup: the next one does it.
@@ -354,8 +363,8 @@ class PostgreSQL(Search):
         cursor.execute(f"DELETE FROM {TABLE} WHERE note_id = ANY(%s)", [[note.pk for note in notes]])
 
     @staticmethod
-    def erase(cursor, merges):
-        if merges is None:
+    def erase(cursor, seconds):
+        if seconds is None:
             cursor.execute(f"VACUUM {TABLE}")
 
     @classmethod

@@ -1,13 +1,17 @@
 """Safe to regret: delete, restore, purge."""
 
+import itertools
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from notes import databases, search
 from notes.models import Note, Revision
 from notes.verification import problems
 
@@ -151,3 +155,23 @@ def test_what_was_purged_is_nowhere_in_the_database_file(operator, notebook, by)
 def whole(file):
     """Return the bytes of the database and of its write-ahead log."""
     return b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL wipes out by VACUUM alone")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("step", "merges"), [(0.002, 4), (0.06, 0)])
+def test_a_purge_wipes_out_for_a_moment_and_no_longer(operator, notebook, by, monkeypatch, step, merges):
+    """However much there is to do: here each look at the clock takes its time."""
+    for _ in range(20):
+        note = notebook.create_note(by, title="Note", body=" ".join(f"{number:x}" for number in range(5_000)))
+    operator.delete(f"{NOTES}/{note.uuid}")
+    looks = itertools.count()
+    monkeypatch.setattr(search.time, "monotonic", lambda: next(looks) * step)
+    monkeypatch.setattr(databases, "giving_way", nullcontext)
+    monkeypatch.setattr(search.SQLite, "PAGES_OF_A_MERGE", 1)
+
+    with CaptureQueriesContext(connection) as captured:
+        response = operator.delete(f"/api/v1/trash/{note.uuid}")
+
+    assert response.status_code == 204
+    assert sum("'merge'" in query["sql"] for query in captured) == merges
