@@ -1,0 +1,163 @@
+"""A database that an older version wrote is migrated, and every note, revision, hit, key and receipt is still there.
+
+The databases in tests/fixtures/ are those of released versions; tests/past.py says how they were made.
+"""
+
+import gzip
+import json
+import subprocess
+import uuid
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.db import connection, connections, transaction
+from django.db.utils import ConnectionHandler
+
+from notes import databases
+from notesproject.settings import database
+from tests.past import Client, described
+from tests.postgres import bin_directory
+
+FIXTURES = Path(__file__).parent / "fixtures"
+IS_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+SOURCES = sorted(FIXTURES.glob("*/*.sqlite3.gz" if IS_SQLITE else "*/*.dump"))
+
+
+@pytest.fixture(scope="module", params=SOURCES, ids=lambda path: f"{path.parent.name} {path.name}")
+def past(request, tmp_path_factory, django_db_blocker):
+    """The path of an older version's database; Django's connection leads to a copy of it, migrated to the present."""
+    opened = unpacked if IS_SQLITE else restored
+    with django_db_blocker.unblock(), opened(request.param, tmp_path_factory.mktemp("past")) as url:
+        tests_own = connections["default"]
+        connections["default"] = ConnectionHandler({"default": database(url)})["default"]
+        ContentType.objects.clear_cache()
+        try:
+            call_command("migrate", verbosity=0)
+            if any("rebuild_search" in (message.hint or "") for message in run_checks(databases=["default"])):
+                call_command("rebuild_search", stdout=StringIO())
+            yield request.param
+        finally:
+            connection.close()
+            connections["default"] = tests_own
+            ContentType.objects.clear_cache()
+
+
+@contextmanager
+def unpacked(path, folder):
+    copy = folder / "notes.sqlite3"
+    copy.write_bytes(gzip.decompress(path.read_bytes()))
+    yield f"sqlite:///{copy}"
+
+
+@contextmanager
+def restored(path, folder):
+    name, host = f"past_{uuid.uuid4().hex}", connection.settings_dict["HOST"]
+    with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        restore = [bin_directory() / "pg_restore", "--exit-on-error", "--no-owner", "--host", host]
+        subprocess.run([*restore, "--username=postgres", "--dbname", name, path], check=True)
+        yield f"postgres://postgres@/{quote(host)}/{name}"
+        server.execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def description(past):
+    vendor = "sqlite" if IS_SQLITE else "postgresql"
+    return json.loads((past.parent / f"{vendor}.json").read_text(encoding="utf-8"))
+
+
+def assert_holds(present, past):
+    """Assert that an answer has all that it had. The contract may grow: there may be more fields."""
+    if isinstance(past, dict):
+        assert present.keys() >= past.keys()
+        for name, value in past.items():
+            assert_holds(present[name], value)
+    elif isinstance(past, list):
+        assert len(present) == len(past)
+        for one, other in zip(present, past):
+            assert_holds(one, other)
+    else:
+        assert present == past
+
+
+def test_there_is_a_past():
+    assert SOURCES
+
+
+@pytest.mark.parametrize("what", ["notes", "trash", "tags", "changes", "revisions", "searches"])
+def test_everything_is_found_again(description, what):
+    assert any(notebook[what] for notebook in description["notebooks"])
+    for notebook in description["notebooks"]:
+        assert_holds(described(notebook["key"])[what], notebook[what])
+
+
+def test_the_history_is_the_same_one_but_in_a_backup(description, past):
+    for notebook in description["notebooks"]:
+        is_same = described(notebook["key"])["epoch"] == notebook["epoch"]
+
+        assert is_same == (past.name != "backup.sqlite3.gz")
+
+
+def test_the_notebooks_agree_with_their_logs(past):
+    output = StringIO()
+
+    call_command("verify_notebook", stdout=output)
+
+    assert output.getvalue().count("all in agreement") == 2
+
+
+def test_keys_open_what_they_opened(description):
+    for key in description["keys"]:
+        status, me = Client(key["text"]).ask("GET", "/api/v1/me")
+
+        assert status == key["status"]
+        if status == 200:
+            assert (me["level"], me["notebook"]) == (key["level"], key["notebook"])
+
+
+def test_digests_of_keys_are_kept(description):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT digest FROM notes_apikey")
+        stored = {digest for (digest,) in cursor.fetchall()}
+
+    assert stored == {key["digest"] for key in description["keys"] if key["name"] != "operator"}
+
+
+def test_a_write_sent_again_is_answered_as_it_was_and_writes_nothing(description):
+    operator = Client(description["keys"][0]["text"])
+    before = described(operator.key)
+
+    for receipt in description["receipts"]:
+        status, answer = operator.ask(receipt["method"], receipt["path"], receipt["fields"], receipt["key"])
+
+        assert status == receipt["status"], answer
+        assert_holds(answer, receipt["answer"])
+    assert described(operator.key) == before
+
+
+@pytest.mark.skipif("not IS_SQLITE", reason="PostgreSQL's own files are not in its archive")
+def test_what_was_purged_is_not_in_the_file(description):
+    path = databases.file_of(connection.settings_dict)
+
+    for file in path.parent.glob(f"{path.name}*"):
+        assert description["purged_text"].encode() not in file.read_bytes()
+
+
+def test_notes_are_written_on(description):
+    operator = Client(description["keys"][0]["text"])
+    before = described(operator.key)["changes"]["revision"]
+
+    # Undone at the end: the other tests find what was there before.
+    with transaction.atomic():
+        status, note = operator.ask("POST", "/api/v1/notes", {"title": "After the upgrade"})
+        transaction.set_rollback(True)
+
+    assert (status, note["revision"]) == (201, before + 1)
