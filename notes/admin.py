@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as ask_before_delete
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import DataError, IntegrityError, connection
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
@@ -122,11 +124,12 @@ class ListAdmin(admin.ModelAdmin):
     def get_changelist(self, request, **kwargs):
         return BoundedList
 
-    def changelist_view(self, request, extra_context=None):
+    def get_changelist_instance(self, request):
         try:
-            return super().changelist_view(request, extra_context)
-        except (ValueError, OverflowError, DataError):
-            return redirect(f"{request.path}?e=1")
+            return super().get_changelist_instance(request)
+        except (ValueError, OverflowError, DataError) as error:
+            # A filter typed by hand that is no date or number is no filter.
+            raise IncorrectLookupParameters from error
 
     def get_search_results(self, request, queryset, search_term):
         # Each word is looked for in each row. PostgreSQL takes no NUL.
@@ -134,6 +137,14 @@ class ListAdmin(admin.ModelAdmin):
             self.message_user(request, f"A search has at most {MAX_SEARCH_CHARS} characters.", messages.ERROR)
             return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
+
+    def response_action(self, request, queryset):
+        try:
+            for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.clean(key, None)
+        except ValidationError:
+            raise BadRequest("A selected row has no such id.") from None
+        return super().response_action(request, queryset)
 
 
 # Django's own admins of people and groups, with lists of ours.

@@ -1045,3 +1045,23 @@ def test_the_lists_of_people_can_still_be_filtered_and_searched(browser, user):
     for query in ["is_staff__exact=1", "is_superuser__exact=1", "q=ada", "o=-1"]:
         assert user in browser.get(f"{people}?{query}").context["cl"].result_list
     assert not browser.get(f"{people}?is_staff__exact=0").context["cl"].result_list
+
+
+@EACH_MODEL
+@pytest.mark.parametrize("key", ["x", "9" * 30, "", "%00"])
+def test_a_selected_row_that_cannot_be_one_is_no_failure(browser, note, model, key):
+    action = next(iter(ADMINS[model].get_actions(browser.get(LISTS[model]).wsgi_request)), "delete_selected")
+
+    response = browser.post(LISTS[model], {"action": action, "_selected_action": key})
+
+    assert response.status_code in {200, 302, 400}
+
+
+def test_an_error_in_an_action_is_seen(browser, note, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(Note, "trash", fail)
+
+    with pytest.raises(ValueError, match="a fault of ours"):
+        browser.post(LIST, {"action": "delete_selected", "_selected_action": note.pk, "post": "yes"})
