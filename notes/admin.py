@@ -138,6 +138,10 @@ class ListAdmin(admin.ModelAdmin):
             return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
 
+    def get_changeform_initial_data(self, request):
+        # Django would fill in a form from the address, and fails over a time that is none.
+        return {}
+
     def response_action(self, request, queryset):
         try:
             for key in request.POST.getlist(ACTION_CHECKBOX_NAME):

@@ -1057,6 +1057,17 @@ def test_a_selected_row_that_cannot_be_one_is_no_failure(browser, note, model, k
     assert response.status_code in {200, 302, 400}
 
 
+@EACH_MODEL
+def test_an_address_fills_in_no_form(browser, notebook, model):
+    address = LISTS[model] + "add/"
+    query = {column.name: "x" for column in model._meta.fields}
+
+    response = browser.get(address, query)
+
+    assert response.status_code == browser.get(address).status_code
+    assert response.status_code == 403 or "x" not in response.context["adminform"].form.initial.values()
+
+
 def test_an_error_in_an_action_is_seen(browser, note, monkeypatch):
     def fail(*args, **kwargs):
         raise ValueError("a fault of ours")
