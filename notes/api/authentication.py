@@ -41,7 +41,11 @@ class KeyAuthentication(BaseAuthentication):
         except AuthenticationFailed:
             failures.count()
             raise
-        if isinstance(key, OperatorKey):
+        if isinstance(key, ApiKey):
+            # Known, and so no guess: a device with an old key must not use up the guesses of its whole address.
+            raise_401_if_closed(key)
+            key.note_use()
+        else:
             # A person may have chosen this one: whoever guesses at it must not learn that the last guess was right.
             # The others are beyond guessing, and stay good for those who share their address with an attacker.
             failures.raise_429_if_used_up()
@@ -52,6 +56,7 @@ class KeyAuthentication(BaseAuthentication):
 
 
 def key_of(text):
+    """Return the OperatorKey or the ApiKey, whether it is good or not; an AuthenticationFailed where there is none."""
     # Digests, as compare_digest refuses non-ASCII text; and they tell nothing of the length.
     if hmac.compare_digest(keys.digest(text), keys.digest(settings.API_KEY)):
         return OperatorKey()
@@ -62,12 +67,14 @@ def key_of(text):
     key = ApiKey.objects.select_related("notebook").filter(digest=keys.digest(text)).first()
     if key is None:
         raise AuthenticationFailed("This API key is not known.", code="wrong_key")
+    return key
+
+
+def raise_401_if_closed(key):
     if key.revoked_at:
         raise AuthenticationFailed("This API key was revoked.", code="revoked_key")
     if key.has_expired:
         raise AuthenticationFailed("This API key has expired.", code="expired_key")
-    key.note_use()
-    return key
 
 
 class StaffSessionAuthentication(SessionAuthentication):
