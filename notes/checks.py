@@ -9,6 +9,7 @@ from django.db import connection
 from django.urls import URLPattern, get_resolver
 
 from notes import databases, search
+from notes.models import Notebook
 
 # The routes that may be something else than an API view: each shows nothing of any notebook to a stranger.
 OPEN_BY_NATURE = {
@@ -104,6 +105,30 @@ def search_index_is_there(app_configs, databases=None, **kwargs):
             id="notes.E003",
         )
     ]
+
+
+@checks.register(checks.Tags.database)
+def search_index_is_of_this_code(app_configs, databases=None, **kwargs):
+    """A warning, so that `migrate` goes on: rebuild_search needs its tables, and runs while the service does."""
+    if not databases or not has_column("notes_notebook", "search_format"):
+        return []
+    names = ", ".join(Notebook.objects.wrongly_indexed().values_list("name", flat=True)[:10])
+    if not names:
+        return []
+    return [
+        checks.Warning(
+            f"The search index was made by another version, or is not finished: searches miss notes of {names}.",
+            hint="Run manage.py rebuild_search, unless it is running.",
+            id="notes.W003",
+        )
+    ]
+
+
+def has_column(table, name):
+    with connection.cursor() as cursor:
+        if table not in connection.introspection.table_names(cursor):
+            return False
+        return name in {column.name for column in connection.introspection.get_table_description(cursor, table)}
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -65,6 +65,10 @@ class Notebook(models.Model):
         help_text="Strangers may read it. Counts for the default notebook alone, while NOTES_PUBLIC_READS is True.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # What the search index holds of its notes: terms of this format, or UNFINISHED while they are made anew. The second
+    # number rises when searches find other notes than before though nobody wrote.
+    search_format = models.PositiveSmallIntegerField(default=search.current_format, db_default=1, editable=False)
+    search_generation = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
 
     objects = NotebookQuerySet.as_manager()
 

@@ -22,6 +22,13 @@ class NotebookQuerySet(models.QuerySet):
         """Return the notebook of the operator's API_KEY, of the staff, and of readers without a key."""
         return self.get(name=self.DEFAULT)
 
+    def index_has_changed(self, search_format):
+        """Note what the search index holds now. Lists that were sent before are no longer the present ones."""
+        return self.update(search_format=search_format, search_generation=F("search_generation") + 1)
+
+    def wrongly_indexed(self):
+        return self.exclude(search_format=search.FORMAT)
+
 
 def first_position(created_at):
     return (created_at - EPOCH) // timedelta(microseconds=1) * POSITIONS_PER_MICROSECOND

@@ -23,6 +23,15 @@ from notes.words import MIN_PREFIX_CHARS, Query, Term, words
 
 TABLE = "notes_search"
 
+# The number of the terms that the index holds. Whoever changes them, or the words of notes/words.py, raises it:
+# `check` then asks for rebuild_search, which brings the index of an older code to that of today.
+FORMAT = 1
+UNFINISHED = 0
+
+
+def current_format():
+    return FORMAT
+
 
 def index(notes):
     """Add notes that are not in the index, as far as they are live."""
@@ -226,12 +235,13 @@ class SQLite(Search):
     PAGES_OF_A_MERGE = 64
 
     @staticmethod
-    def add(cursor, notes):
-        rows = []
-        for note in notes:
-            marked, title, body = indexed(note)
-            rows.append((note.position, " ".join([notebook_term(note.notebook_id), *marked, *title]), " ".join(body)))
-        cursor.executemany(f"INSERT INTO {TABLE} (rowid, head, body) VALUES (%s, %s, %s)", rows)
+    def row(note):
+        marked, title, body = indexed(note)
+        return note.position, " ".join([notebook_term(note.notebook_id), *marked, *title]), " ".join(body)
+
+    @classmethod
+    def add(cls, cursor, notes):
+        cursor.executemany(f"INSERT INTO {TABLE} (rowid, head, body) VALUES (%s, %s, %s)", map(cls.row, notes))
 
     @staticmethod
     def remove(cursor, notes):
@@ -351,11 +361,15 @@ class PostgreSQL(Search):
     ]
 
     @classmethod
+    def row(cls, note):
+        return note.pk, note.notebook_id, note.position, *cls.vector(note)
+
+    @classmethod
     def add(cls, cursor, notes):
         cursor.executemany(
             f"INSERT INTO {TABLE} (note_id, notebook_id, position, words, long_text) "
             "VALUES (%s, %s, %s, %s::tsvector, %s)",
-            [(note.pk, note.notebook_id, note.position, *cls.vector(note)) for note in notes],
+            map(cls.row, notes),
         )
 
     @staticmethod

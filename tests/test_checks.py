@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.core import checks as django_checks
+from django.core.management import call_command
 from django.db import connection
 from django.http import HttpResponse
 from django.urls import include, path
@@ -16,6 +17,7 @@ from rest_framework.viewsets import ViewSet
 from notes import checks, search
 from notes.api import urls, views
 from notes.api.permissions import Closed, NotebookPermission, Public
+from notes.models import Notebook
 from notesproject import urls as project_urls
 from notesproject.settings import BASE_DIR, database
 
@@ -180,9 +182,6 @@ def test_public_reads_are_a_warning_before_deployment(settings, public, ids):
 
 @pytest.mark.django_db
 def test_a_missing_search_index_is_told_where_databases_are_checked():
-    def told():
-        return [message.id for message in django_checks.run_checks(databases=["default"])]
-
     assert "notes.E003" not in told()
     for statement in search.engine().DROP:
         with connection.cursor() as cursor:
@@ -190,3 +189,41 @@ def test_a_missing_search_index_is_told_where_databases_are_checked():
 
     assert "notes.E003" in told()
     assert "notes.E003" not in [message.id for message in django_checks.run_checks()]
+
+
+def told():
+    return [message.id for message in django_checks.run_checks(databases=["default"])]
+
+
+def test_an_index_of_another_version_is_told_until_it_is_rebuilt(notebook, note, monkeypatch):
+    assert "notes.W003" not in told()
+
+    monkeypatch.setattr(search, "FORMAT", search.FORMAT + 1)
+    assert "notes.W003" in told()
+    assert "notes.W003" not in [message.id for message in django_checks.run_checks()]
+    call_command("rebuild_search")
+
+    assert "notes.W003" not in told()
+    Notebook.objects.create(name="made by the new version")
+    assert "notes.W003" not in told()
+
+
+def test_a_rebuild_that_was_broken_off_is_told(notebook, note, monkeypatch):
+    def stop(notes):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as at_the_keyboard:
+        at_the_keyboard.setattr(search, "refresh", stop)
+        with pytest.raises(KeyboardInterrupt):
+            call_command("rebuild_search")
+
+    assert "notes.W003" in told()
+    call_command("rebuild_search")
+    assert "notes.W003" not in told()
+
+
+def test_a_database_that_is_not_migrated_yet_is_not_asked_for_its_format(db):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE notes_notebook RENAME COLUMN search_format TO not_there_yet")
+
+    assert "notes.W003" not in told()

@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import product
 from operator import attrgetter
 from urllib.parse import urlencode
@@ -11,7 +12,8 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from notes import search, words
-from notes.models import Notebook
+from notes.management.commands import rebuild_search
+from notes.models import Note, Notebook
 from notes.verification import problems
 
 NOTES = "/api/v1/notes"
@@ -425,3 +427,45 @@ def test_many_marks_on_one_letter_are_read_in_linear_time():
 
         assert all(len(word) < 100 for word in cut)
     assert words.folded.cache_info().currsize <= 1 << 16
+
+
+def test_what_a_search_found_while_the_index_was_made_anew_is_never_confirmed(operator, notebook, by, monkeypatch):
+    notebook.create_notes(by, [{"title": "Plan", "body": str(number)} for number in range(30)])
+    monkeypatch.setattr(rebuild_search, "CHUNK_NOTES", 10)
+    indexed_chunks, answers = rebuild_search.indexed_chunks, [search_for_plan(operator)]
+
+    def watched_chunks(notebook):
+        answers.append(search_for_plan(operator))
+        for notes in indexed_chunks(notebook):
+            answers.append(search_for_plan(operator))
+            yield notes
+
+    monkeypatch.setattr(rebuild_search, "indexed_chunks", watched_chunks)
+    call_command("rebuild_search")
+
+    assert [len(answer.data["results"]) for answer in answers] == [30, 0, 10, 20, 30]
+    assert len({answer["ETag"] for answer in answers}) == 5
+    for answer in answers:
+        again = operator.get(NOTES, {"q": "plan"}, headers={"If-None-Match": answer["ETag"]})
+        assert again.status_code == 200
+        assert len(again.data["results"]) == 30
+
+
+def search_for_plan(client):
+    return client.get(NOTES, {"q": "plan"})
+
+
+def test_whoever_changes_what_is_indexed_raises_the_number_of_the_format():
+    notebook = Notebook(pk=7)
+    long_text = {"title": "Long", "body": "a b " * 10_000}
+    drafts = [*({"title": title, "body": body, "tags": tags} for title, body, tags in LIBRARY.values()), long_text]
+    notes = [Note.drafted(notebook, 1, **draft, created_at=LONG_AGO) for draft in drafts]
+    for number, note in enumerate(notes):
+        note.pk = note.position = number << 45
+    stored = [engine.CREATE[:2] for engine in (search.SQLite, search.PostgreSQL)]
+    stored += [engine.row(note) for engine in (search.SQLite, search.PostgreSQL) for note in notes]
+
+    digest = sha256(repr(stored).encode()).hexdigest()[:16]
+
+    # Where the second is another one, so must be the first: the indexes of today are then to be rebuilt.
+    assert (search.FORMAT, digest) == (1, "59e671f44b8fa40a")

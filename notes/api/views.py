@@ -86,7 +86,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         # What would be a 400 is no 304 (RFC 9110, 13.2.1).
         self.paginator.read(request)
         wanted = params.ListedNotes(request)
-        tag = f"{self.notebook.epoch.hex}-{self.notebook.revision}"
+        tag = f"{self.notebook.epoch.hex}-{self.notebook.revision}-{self.notebook.search_generation}"
         if wanted.only is None and includes_tag(Expected.of(request), tag):
             response = Response(status=status.HTTP_304_NOT_MODIFIED)
         else:

@@ -17,6 +17,8 @@ class Command(BaseCommand):
 
     def handle(self, **options):
         with transaction.atomic():
+            # The notebooks first, as writers take them before the index.
+            Notebook.objects.index_has_changed(search.UNFINISHED)
             search.clear()
         count = 0
         with tqdm(total=Note.objects.live().count(), unit=" notes", disable=None) as bar:
@@ -31,13 +33,15 @@ class Command(BaseCommand):
 
 def indexed_chunks(notebook):
     """Index a chunk of notes at a time and yield how many they were. Between two chunks others may write."""
-    last = None
+    itself, last = Notebook.objects.filter(pk=notebook.pk), None
     while True:
         with notebook.locked():
             notes = notebook.notes.live().order_by("position")
             chunk = list((notes if last is None else notes.filter(position__gt=last))[:CHUNK_NOTES])
             if not chunk:
+                itself.index_has_changed(search.FORMAT)
                 return
             search.refresh(chunk)
+            itself.index_has_changed(search.UNFINISHED)
         last = chunk[-1].position
         yield len(chunk)
