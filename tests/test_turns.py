@@ -1,14 +1,19 @@
 """Writers take turns: in the order in which they came, whoever they are, and without keeping readers from work."""
 
+import itertools
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from io import StringIO
+from types import SimpleNamespace
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, connections, transaction
 
-from notes import turns
+from notes import databases, turns
+from notes.management.commands import rebuild_search
 from notes.models import ApiKey, Note
 from notes.turns import Turns
 from tests.conftest import client_with_key, make_key
@@ -170,6 +175,23 @@ def test_the_turn_ends_with_the_transaction_however_it_ends(notebook, how):
 def test_a_reader_waits_for_no_turn(note):
     with transaction.atomic():
         assert in_thread(Note.objects.count).result(SECONDS) == 1
+
+
+# Writers in other processes
+
+
+@on_sqlite
+@pytest.mark.django_db
+def test_a_long_work_rests_after_each_part_so_that_other_processes_find_the_lock_free(notebook, by, monkeypatch):
+    notebook.create_notes(by, [{"title": f"{number}"} for number in range(6)])
+    monkeypatch.setattr(rebuild_search, "CHUNK_NOTES", 2)
+    clock, rests = itertools.count(), []
+    monkeypatch.setattr(databases, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=rests.append))
+
+    call_command("rebuild_search", stdout=StringIO())
+
+    # Three parts, and a look for a fourth: each took a second by this clock.
+    assert rests == [0.5] * 4
 
 
 # Readers, while writers wait

@@ -27,7 +27,7 @@ from tests.past import Client, described
 from tests.postgres import bin_directory
 
 FIXTURES = Path(__file__).parent / "fixtures"
-IS_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+IS_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite")
 SOURCES = sorted(FIXTURES.glob("*/*.sqlite3.gz" if IS_SQLITE else "*/*.dump"))
 
 

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from tqdm import tqdm
 
-from notes import search
+from notes import databases, search
 from notes.management.arguments import days_in
 from notes.models import Notebook, Writer
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         for notebook in Notebook.objects.all():
             old = notebook.notes.trashed().filter(deleted_at__lt=before)
             for pk in tqdm(list(old.values_list("pk", flat=True)), desc=notebook.name, unit=" notes", disable=None):
-                with notebook.locked():
+                with databases.giving_way(), notebook.locked():
                     # Somebody may have restored it since the list was made.
                     note = old.filter(pk=pk).first()
                     if note:

@@ -2,7 +2,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from tqdm import tqdm
 
-from notes import search
+from notes import databases, search
 from notes.models import Note, Notebook, Tag
 
 CHUNK_NOTES = 500
@@ -35,7 +35,7 @@ def indexed_chunks(notebook):
     """Index a chunk of notes at a time and yield how many they were. Between two chunks others may write."""
     itself, last = Notebook.objects.filter(pk=notebook.pk), None
     while True:
-        with notebook.locked():
+        with databases.giving_way(), notebook.locked():
             notes = notebook.notes.live().order_by("position")
             chunk = list((notes if last is None else notes.filter(position__gt=last))[:CHUNK_NOTES])
             if not chunk:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notes', '0002_search'),
+        ('notes', '0003_search_format'),
     ]
 
     operations = [
