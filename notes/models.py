@@ -184,7 +184,8 @@ class Note(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["notebook", "uuid"], name="note_uuid"),
             models.UniqueConstraint(fields=["notebook", "revision"], name="note_revision"),
-            models.UniqueConstraint(fields=["notebook", "position"], name="note_position"),
+            # In this order: a new note looks for its position among those of all notebooks.
+            models.UniqueConstraint(fields=["position", "notebook"], name="note_by_position"),
         ]
         indexes = [
             models.Index(fields=["notebook", "-position"], condition=Q(deleted_at=None), name="note_live_created"),

@@ -279,6 +279,26 @@ def test_a_full_disk_is_a_503_and_loses_nothing(operator, note, pragma):
     assert operator.post(NOTES, {"title": "New", "body": "x" * 90_000}).status_code == 201
 
 
+@on_sqlite
+@pytest.mark.django_db
+def test_no_statement_of_a_write_reads_through_a_whole_table(operator, note):
+    with CaptureQueriesContext(connection) as captured:
+        created = operator.post(NOTES, {"title": "New", "tags": ["x"]})
+        operator.patch(created["Location"], {"title": "Newer", "tags": ["y"]})
+        operator.delete(created["Location"])
+
+    plans = [plan_of(query["sql"]) for query in captured if query["sql"].startswith(("SELECT", "UPDATE", "DELETE"))]
+    assert len(plans) > 10
+    assert not [plan for plan in plans if "SCAN notes_" in plan and "VIRTUAL TABLE" not in plan]
+
+
+def plan_of(sql):
+    # As Django shows it, with values in place of parameters.
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}".replace("%", "%%"), [])
+        return "\n".join([sql, *(row[-1] for row in cursor.fetchall())])
+
+
 # PostgreSQL
 
 

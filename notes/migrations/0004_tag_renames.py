@@ -5,30 +5,41 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('notes', '0003_search_format'),
+        ("notes", "0003_search_format"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='TagRename',
+            name="TagRename",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('old', models.CharField(max_length=50)),
-                ('new', models.CharField(max_length=50)),
-                ('writer', models.CharField(max_length=100)),
-                ('writer_name', models.CharField(max_length=150)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
-                ('notes', models.PositiveBigIntegerField(default=0, verbose_name='how many were edited')),
-                ('seen', models.PositiveBigIntegerField(default=0, verbose_name='how many had the tag')),
-                ('position', models.BigIntegerField(null=True, verbose_name='of the last note that was looked at')),
-                ('goes_by_index', models.BooleanField(default=True, verbose_name='or by the rows, where the index is not complete')),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('notebook', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tag_renames', to='notes.notebook')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("old", models.CharField(max_length=50)),
+                ("new", models.CharField(max_length=50)),
+                ("writer", models.CharField(max_length=100)),
+                ("writer_name", models.CharField(max_length=150)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
+                ("notes", models.PositiveBigIntegerField(default=0, verbose_name="how many were edited")),
+                ("seen", models.PositiveBigIntegerField(default=0, verbose_name="how many had the tag")),
+                ("position", models.BigIntegerField(null=True, verbose_name="of the last note that was looked at")),
+                (
+                    "goes_by_index",
+                    models.BooleanField(default=True, verbose_name="or by the rows, where the index is not complete"),
+                ),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "notebook",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="tag_renames", to="notes.notebook"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('finished_at', None)), fields=('notebook',), name='tag_rename_running')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("finished_at", None)), fields=("notebook",), name="tag_rename_running"
+                    )
+                ],
             },
         ),
     ]
