@@ -29,11 +29,11 @@ run: .venv/installed .env
 	@printf '%s\n\n' 'curl -X POST $(URL)/api/v1/notes -H "X-API-Key: $$(sed -n s/^API_KEY=//p .env)" -H "Content-Type: application/json" -d '"'"'{"title": "Hello", "body": "My first note"}'"'"
 	$(BIN)/python manage.py runserver $(HOST):$(PORT)
 
-# One process beside one SQLite file; each of its threads keeps a connection to the database. 65 of the threads may wait
+# One process beside one SQLite file; each of its threads keeps a connection to the database. Most of the threads may wait
 # to write, eight work at a time (see notes/turns.py). HTTP/1 alone, as over HTTP/2 a body may come without any length.
 # Without the kill timeout a stalled upload would hold up a stop for ever.
 GRANIAN := $(BIN)/granian --interface wsgi --http 1 --no-ws --workers 1 --respawn-failed-workers \
-	--blocking-threads 96 --blocking-threads-idle-timeout 60 \
+	--blocking-threads 160 --blocking-threads-idle-timeout 60 \
 	--http1-header-read-timeout 15000 --workers-kill-timeout 20
 
 # The same service as in production: DEBUG off, a real server, static files collected.

@@ -17,6 +17,10 @@ from notes.turns import Turns
 FAULTS = (OperationalError, InterfaceError, InternalError)
 
 
+class TooManyWriters(OperationalError):
+    """A write has waited for the others as long as it may, or there are too many to wait for."""
+
+
 def file_of(database):
     """Return the path of the file of these settings of a database, or None for another engine."""
     return path_of(str(database["NAME"])) if database["ENGINE"] == "notesproject.sqlite" else None
@@ -77,7 +81,7 @@ def snapshot():
 commit_began = ContextVar("commit_began", default=False)
 
 # On PostgreSQL writers wait for a row of the database; so many of them, and no more, hold a thread meanwhile.
-writers = Turns(at_once=65, places=0)
+writers = Turns(at_once=64, places=0)
 
 
 @contextmanager
@@ -96,7 +100,7 @@ def place_among_writers():
         return
     turns.step_aside()
     if not writers.take(seconds=0):
-        raise OperationalError("too many writers wait for the database")
+        raise TooManyWriters("too many writers wait for the database")
     try:
         yield
     finally:

@@ -117,7 +117,9 @@ def exception_handler(error, context):
 
 def unexpected(request, error):
     """Log the exception under the request's id; return the status and what the client may know of it."""
-    logger.error("%s", type(error).__name__, exc_info=error)
+    # Under too many writers there are many of these, and where they come from is known.
+    is_known = isinstance(error, databases.TooManyWriters)
+    logger.error("%s", type(error).__name__, exc_info=None if is_known else error)
     if isinstance(error, databases.FAULTS):
         return 503, f"The database does not answer just now. {what_to_do(request)}"
     return 500, "Something went wrong on the server. It has been logged under this request_id."

@@ -14,13 +14,14 @@ from functools import partial
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
 
+from notes.databases import TooManyWriters
 from notes.turns import Turns
 
 POLL_SECONDS = 0.005
 # What begins otherwise writes.
 READS = ("SELECT", "PRAGMA", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "EXPLAIN", "WITH")
 
-writers = Turns(at_once=1, places=64)
+writers = Turns(at_once=1, places=128)
 
 
 class Cursor(base.SQLiteCursorWrapper):
@@ -93,7 +94,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def take_turn(self):
         if not writers.take(self.patience_seconds):
-            raise OperationalError("database is locked by other writers of this process")
+            raise TooManyWriters("database is locked by other writers of this process")
         self.has_turn = True
 
     def give_turn_back(self):
