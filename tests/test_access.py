@@ -5,13 +5,14 @@ import hmac
 import pytest
 from django.contrib.admindocs.views import simplify_regex
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
 from django.urls import get_resolver, reverse
 from rest_framework.test import APIClient
 
 from notes.api.permissions import Public
 from notes.checks import OPEN_BY_NATURE, routes
 from notes.models import Note, Revision
-from tests.conftest import client_with_key
+from tests.conftest import client_with_key, make_staff
 from tests.keys import OPERATOR_KEY
 
 NOTES = "/api/v1/notes"
@@ -52,8 +53,8 @@ def browser(notebook):
 
 @pytest.fixture
 def ada(db):
-    """A member of staff."""
-    return get_user_model().objects.create_user("ada", password="correct horse", is_staff=True)
+    """A member of staff who may do everything with notes."""
+    return make_staff("ada", password="correct horse")
 
 
 @pytest.fixture
@@ -255,6 +256,47 @@ def test_staff_read_a_private_notebook(browser, ada, note, settings):
     browser.force_login(ada)
 
     assert browser.get(f"{NOTES}/{note.uuid}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("permissions", "level", "statuses"),
+    [
+        (["view_note"], "read", (200, 403, 403)),
+        (["change_note"], "read", (200, 403, 403)),
+        (["view_note", "add_note", "change_note"], "read", (200, 403, 403)),
+        (["add_note", "delete_note"], "public", (403, 403, 403)),
+        (["view_apikey"], "public", (403, 403, 403)),
+        (["add_note", "change_note", "delete_note"], "write", (200, 201, 204)),
+    ],
+)
+def test_staff_may_do_here_what_they_may_do_in_the_admin(browser, note, permissions, level, statuses):
+    browser.force_login(make_staff("bob", *permissions))
+    headers = {"X-CSRFToken": csrf_token(browser)}
+
+    me = browser.get("/api/v1/me").json()
+    trash = browser.get("/api/v1/trash").status_code
+    created = browser.post(NOTES, {"title": "x"}, headers=headers).status_code
+    deleted = browser.delete(f"{NOTES}/{note.uuid}", headers=headers).status_code
+
+    assert me["level"] == level
+    assert (trash, created, deleted) == statuses
+
+
+def test_permissions_of_a_group_count_too(browser, note):
+    bob = make_staff("bob", "view_apikey")
+    readers = Group.objects.create(name="readers")
+    readers.permissions.add(Permission.objects.get(codename="view_note"))
+    bob.groups.add(readers)
+    browser.force_login(bob)
+
+    assert browser.get("/api/v1/me").json()["level"] == "read"
+
+
+def test_staff_without_permissions_do_not_read_a_private_notebook(browser, note, settings):
+    settings.NOTES_PUBLIC_READS = False
+    browser.force_login(make_staff("bob", "view_apikey"))
+
+    assert browser.get(f"{NOTES}/{note.uuid}").status_code == 403
 
 
 def test_a_member_of_staff_who_was_dismissed_is_a_stranger_again(browser, ada):

@@ -11,7 +11,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError, connections
 from django.forms.models import BaseModelForm
@@ -22,7 +22,7 @@ from django.utils import timezone
 from notes.admin import LOG_PAGE_SIZE
 from notes.diffs import for_people
 from notes.models import ApiKey, Note, Notebook, Revision
-from tests.conftest import client_with_key, make_key
+from tests.conftest import client_with_key, make_key, make_staff
 
 LIST = "/admin/notes/note/"
 ADD = "/admin/notes/note/add/"
@@ -845,8 +845,7 @@ def test_the_address_of_the_list_does_not_try_out_digests(browser, notebook, loo
 
 
 def test_who_may_only_view_keys_makes_and_revokes_none(notebook, db):
-    reader = get_user_model().objects.create_user("eve", is_staff=True)
-    reader.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    reader = make_staff("eve", "view_apikey")
     client = Client()
     client.force_login(reader)
     key, _ = make_key(notebook)
@@ -869,8 +868,7 @@ def test_strangers_are_sent_to_the_login(client, note):
 
 
 def test_who_may_only_view_can_neither_edit_nor_delete(note, db):
-    reader = get_user_model().objects.create_user("eve", is_staff=True)
-    reader.user_permissions.add(Permission.objects.get(codename="view_note"))
+    reader = make_staff("eve", "view_note")
     client = Client()
     client.force_login(reader)
 

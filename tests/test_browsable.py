@@ -5,13 +5,13 @@ import re
 from html import unescape
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils.html import escape
 from rest_framework.test import APIClient
 
 from notes.models import Note, Revision
+from tests.conftest import make_staff
 
 NOTES = "/api/v1/notes"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -21,8 +21,8 @@ SCRIPT = "<script>alert(1)</script>"
 
 @pytest.fixture
 def ada(db):
-    """A member of staff."""
-    return get_user_model().objects.create_user("ada", password=PASSWORD, is_staff=True)
+    """A member of staff who may do everything with notes."""
+    return make_staff("ada", password=PASSWORD)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from notes import keys
 from notes.checks import routes
 from notes.models import Notebook
-from tests.conftest import make_key
+from tests.conftest import make_key, make_staff
 from tests.keys import OPERATOR_KEY
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
@@ -26,121 +26,122 @@ METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 # foreign   an admin key of another notebook, with the ids of the first
 # staff     a member of staff in a browser, with the CSRF token
 # no CSRF   the same without the token
-# user      somebody with an account who is no member of staff, with the CSRF token
+# user      somebody with an account who is no member of staff, or one of staff without permissions; with the token
+# viewer    a member of staff who may only view notes, with the token
 TABLE = """
-                        no key   wrong  read  write  admin  foreign  operator  staff  no CSRF  user
+                        no key   wrong  read  write  admin  foreign  operator  staff  no CSRF    user   viewer
 
 /api/v1/notes
-  GET HEAD OPTIONS      200/401   401   200    200    200     200      200      200     200   200/403
-  POST                    401     401   403    201    201     201      201      201     403     403
-  PUT PATCH DELETE        401     401   403    405    405     405      405      405     403     403
+  GET HEAD OPTIONS      200/401   401   200    200    200     200      200      200     200   200/403    200
+  POST                    401     401   403    201    201     201      201      201     403     403      403
+  PUT PATCH DELETE        401     401   403    405    405     405      405      405     403     403      403
 
 /api/v1/notes/{id}
-  GET HEAD              200/401   401   200    200    200     404      200      200     200   200/403
-  OPTIONS               200/401   401   200    200    200     200      200      200     200   200/403
-  POST                    401     401   403    405    405     405      405      405     403     403
-  PUT PATCH               401     401   403    200    200     404      200      200     403     403
-  DELETE                  401     401   403    204    204     404      204      204     403     403
+  GET HEAD              200/401   401   200    200    200     404      200      200     200   200/403    200
+  OPTIONS               200/401   401   200    200    200     200      200      200     200   200/403    200
+  POST                    401     401   403    405    405     405      405      405     403     403      403
+  PUT PATCH               401     401   403    200    200     404      200      200     403     403      403
+  DELETE                  401     401   403    204    204     404      204      204     403     403      403
 
 /api/v1/notes/{id}/restore
 /api/v1/notes/{id}/append
 /api/v1/notes/{id}/prepend
 /api/v1/notes/{id}/replace
-  GET HEAD              405/401   401   405    405    405     405      405      405     405   405/403
-  OPTIONS               200/401   401   200    200    200     200      200      200     200   200/403
-  POST                    401     401   403    200    200     404      200      200     403     403
-  PUT PATCH DELETE        401     401   403    405    405     405      405      405     403     403
+  GET HEAD              405/401   401   405    405    405     405      405      405     405   405/403    405
+  OPTIONS               200/401   401   200    200    200     200      200      200     200   200/403    200
+  POST                    401     401   403    200    200     404      200      200     403     403      403
+  PUT PATCH DELETE        401     401   403    405    405     405      405      405     403     403      403
 
 /api/v1/notes/{id}/revisions
 /api/v1/notes/{id}/revisions/{number}
-  GET HEAD                401     401   200    200    200     404      200      200     200     403
-  OPTIONS                 401     401   200    200    200     200      200      200     200     403
-  POST PUT PATCH DELETE   401     401   403    405    405     405      405      405     403     403
+  GET HEAD                401     401   200    200    200     404      200      200     200     403      200
+  OPTIONS                 401     401   200    200    200     200      200      200     200     403      200
+  POST PUT PATCH DELETE   401     401   403    405    405     405      405      405     403     403      403
 
 /api/v1/notes/{id}/revisions/{number}/restore
-  GET HEAD                401     401   405    405    405     405      405      405     405     403
-  OPTIONS                 401     401   200    200    200     200      200      200     200     403
-  POST                    401     401   403    200    200     404      200      200     403     403
-  PUT PATCH DELETE        401     401   403    405    405     405      405      405     403     403
+  GET HEAD                401     401   405    405    405     405      405      405     405     403      405
+  OPTIONS                 401     401   200    200    200     200      200      200     200     403      200
+  POST                    401     401   403    200    200     404      200      200     403     403      403
+  PUT PATCH DELETE        401     401   403    405    405     405      405      405     403     403      403
 
 /api/v1/trash
-  GET HEAD OPTIONS        401     401   200    200    200     200      200      200     200     403
-  POST PUT PATCH          401     401   403    405    405     405      405      405     403     403
-  DELETE                  401     401   403    403    405     405      405      403     403     403
+  GET HEAD OPTIONS        401     401   200    200    200     200      200      200     200     403      200
+  POST PUT PATCH          401     401   403    405    405     405      405      405     403     403      403
+  DELETE                  401     401   403    403    405     405      405      403     403     403      403
 
 /api/v1/trash/{id}
-  GET HEAD                401     401   405    405    405     405      405      405     405     403
-  OPTIONS                 401     401   200    200    200     200      200      200     200     403
-  POST PUT PATCH          401     401   403    405    405     405      405      405     403     403
-  DELETE                  401     401   403    403    204     404      204      403     403     403
+  GET HEAD                401     401   405    405    405     405      405      405     405     403      405
+  OPTIONS                 401     401   200    200    200     200      200      200     200     403      200
+  POST PUT PATCH          401     401   403    405    405     405      405      405     403     403      403
+  DELETE                  401     401   403    403    204     404      204      403     403     403      403
 
 /api/v1/tags
 /api/v1/changes
-  GET HEAD OPTIONS      200/401   401   200    200    200     200      200      200     200   200/403
-  POST PUT PATCH DELETE   401     401   403    405    405     405      405      405     403     403
+  GET HEAD OPTIONS      200/401   401   200    200    200     200      200      200     200   200/403    200
+  POST PUT PATCH DELETE   401     401   403    405    405     405      405      405     403     403      403
 
 /api/v1/tags/rename
-  GET HEAD              405/401   401   405    405    405     405      405      405     405   405/403
-  OPTIONS               200/401   401   200    200    200     200      200      200     200   200/403
-  POST                    401     401   403    200    200     404      200      200     403     403
-  PUT PATCH DELETE        401     401   403    405    405     405      405      405     403     403
+  GET HEAD              405/401   401   405    405    405     405      405      405     405   405/403    405
+  OPTIONS               200/401   401   200    200    200     200      200      200     200   200/403    200
+  POST                    401     401   403    200    200     404      200      200     403     403      403
+  PUT PATCH DELETE        401     401   403    405    405     405      405      405     403     403      403
 
 /api/v1/batch
-  GET HEAD              405/401   401   405    405    405     405      405      405     405   405/403
-  OPTIONS               200/401   401   200    200    200     200      200      200     200   200/403
-  POST                    401     401   403    200    200     200      200      200     403     403
-  PUT PATCH DELETE        401     401   403    405    405     405      405      405     403     403
+  GET HEAD              405/401   401   405    405    405     405      405      405     405   405/403    405
+  OPTIONS               200/401   401   200    200    200     200      200      200     200   200/403    200
+  POST                    401     401   403    200    200     200      200      200     403     403      403
+  PUT PATCH DELETE        401     401   403    405    405     405      405      405     403     403      403
 
 /api/v1/me
-  GET HEAD OPTIONS      200/401   401   200    200    200     200      200      200     200   200/403
-  POST PUT PATCH DELETE   401     401   403    405    405     405      405      405     403     403
+  GET HEAD OPTIONS      200/401   401   200    200    200     200      200      200     200   200/403    200
+  POST PUT PATCH DELETE   401     401   403    405    405     405      405      405     403     403      403
 
 /api/v1/keys
-  GET HEAD OPTIONS        401     401   403    403    200     200      200      403     403     403
-  POST                    401     401   403    403    201     201      201      403     403     403
-  PUT PATCH               401     401   403    405    405     405      405      405     403     403
-  DELETE                  401     401   403    403    405     405      405      403     403     403
+  GET HEAD OPTIONS        401     401   403    403    200     200      200      403     403     403      403
+  POST                    401     401   403    403    201     201      201      403     403     403      403
+  PUT PATCH               401     401   403    405    405     405      405      405     403     403      403
+  DELETE                  401     401   403    403    405     405      405      403     403     403      403
 
 /api/v1/keys/{id}
-  GET HEAD                401     401   403    403    405     405      405      403     403     403
-  OPTIONS                 401     401   403    403    200     200      200      403     403     403
-  POST                    401     401   403    403    405     405      405      403     403     403
-  PUT PATCH               401     401   403    405    405     405      405      405     403     403
-  DELETE                  401     401   403    403    204     404      204      403     403     403
+  GET HEAD                401     401   403    403    405     405      405      403     403     403      403
+  OPTIONS                 401     401   403    403    200     200      200      403     403     403      403
+  POST                    401     401   403    403    405     405      405      403     403     403      403
+  PUT PATCH               401     401   403    405    405     405      405      405     403     403      403
+  DELETE                  401     401   403    403    204     404      204      403     403     403      403
 
 /api/schema
-  GET HEAD OPTIONS        200     200   200    200    200     200      200      200     200     200
-  POST PUT PATCH DELETE   405     405   405    405    405     405      405      405     405     405
+  GET HEAD OPTIONS        200     200   200    200    200     200      200      200     200     200      200
+  POST PUT PATCH DELETE   405     405   405    405    405     405      405      405     405     405      405
 
 /api/docs
-  GET HEAD                200     200   200    200    200     200      200      200     200     200
-  OPTIONS                 405     405   405    405    405     405      405      405     405     405
-  POST PUT PATCH DELETE   405     405   405    405    405     405      405      405     405     405
+  GET HEAD                200     200   200    200    200     200      200      200     200     200      200
+  OPTIONS                 405     405   405    405    405     405      405      405     405     405      405
+  POST PUT PATCH DELETE   405     405   405    405    405     405      405      405     405     405      405
 
 /api/nothing-here
-  GET HEAD OPTIONS        404     404   404    404    404     404      404      404     404     404
-  POST PUT PATCH DELETE   404     404   404    404    404     404      404      404     404     404
+  GET HEAD OPTIONS        404     404   404    404    404     404      404      404     404     404      404
+  POST PUT PATCH DELETE   404     404   404    404    404     404      404      404     404     404      404
 
 /
-  GET HEAD OPTIONS        200     200   200    200    200     200      200      200     200     200
-  POST PUT PATCH DELETE   403     403   403    403    403     403      403      405     403     405
+  GET HEAD OPTIONS        200     200   200    200    200     200      200      200     200     200      200
+  POST PUT PATCH DELETE   403     403   403    403    403     403      403      405     403     405      405
 
 /healthz
 /readyz
-  GET HEAD                200     200   200    200    200     200      200      200     200     200
-  OPTIONS                 405     405   405    405    405     405      405      405     405     405
-  POST PUT PATCH DELETE   403     403   403    403    403     403      403      405     403     405
+  GET HEAD                200     200   200    200    200     200      200      200     200     200      200
+  OPTIONS                 405     405   405    405    405     405      405      405     405     405      405
+  POST PUT PATCH DELETE   403     403   403    403    403     403      403      405     403     405      405
 
 /login/
-  GET HEAD OPTIONS        200     200   200    200    200     200      200      200     200     200
-  POST PUT                403     403   403    403    403     403      403      200     403     200
-  PATCH DELETE            403     403   403    403    403     403      403      405     403     405
+  GET HEAD OPTIONS        200     200   200    200    200     200      200      200     200     200      200
+  POST PUT                403     403   403    403    403     403      403      200     403     200      200
+  PATCH DELETE            403     403   403    403    403     403      403      405     403     405      405
 
 /logout/
-  GET HEAD                405     405   405    405    405     405      405      405     405     405
-  OPTIONS                 200     200   200    200    200     200      200      200     200     200
-  POST                    403     403   403    403    403     403      403      200     403     200
-  PUT PATCH DELETE        403     403   403    403    403     403      403      405     403     405
+  GET HEAD                405     405   405    405    405     405      405      405     405     405      405
+  OPTIONS                 200     200   200    200    200     200      200      200     200     200      200
+  POST                    403     403   403    403    403     403      403      200     403     200      200
+  PUT PATCH DELETE        403     403   403    403    403     403      403      405     403     405      405
 """
 
 BODIES = {
@@ -223,9 +224,15 @@ def people(notebook):
     for name, (column, text) in texts.items():
         people[name] = column, APIClient(enforce_csrf_checks=True)
         people[name][1].credentials(HTTP_X_API_KEY=text)
-    for name, is_staff in [("staff", True), ("no CSRF", True), ("user", False)]:
-        user = get_user_model().objects.create_user(name, is_staff=is_staff)
-        people[name] = name, APIClient(enforce_csrf_checks=True)
+    users = [
+        ("staff", "staff", make_staff("staff")),
+        ("no CSRF", "no CSRF", make_staff("no CSRF")),
+        ("viewer", "viewer", make_staff("viewer", "view_note")),
+        ("staff without permissions", "user", make_staff("staff without permissions", "view_apikey")),
+        ("user", "user", get_user_model().objects.create_user("user")),
+    ]
+    for name, column, user in users:
+        people[name] = column, APIClient(enforce_csrf_checks=True)
         people[name][1].force_login(user)
         if name != "no CSRF":
             people[name][1].get("/login/")
@@ -234,7 +241,7 @@ def people(notebook):
 
 
 # NOTES_PUBLIC_READS, Notebook.public, and who tries: the second way to close a notebook matters to strangers alone.
-STRANGERS = ["no key", "user"]
+STRANGERS = ["no key", "user", "staff without permissions"]
 PUBLICITY = [(True, True, None), (False, True, None), (True, False, STRANGERS)]
 
 

@@ -12,6 +12,10 @@ from notes.models import Notebook, Writer
 # A stranger on a public notebook has the level "public": its live notes, and nothing of its past.
 LEVELS = ["public", *models.LEVELS]
 
+# The permissions in the admin that make a member of staff a writer, who creates and deletes too, and a reader.
+WRITES = ["notes.add_note", "notes.change_note", "notes.delete_note"]
+READS = ["notes.view_note", "notes.change_note"]
+
 
 @dataclass(frozen=True)
 class Access:
@@ -22,17 +26,29 @@ class Access:
 
 
 def access_of(request):
-    """Return the Access of this request, or None for a stranger where strangers may not read. One query at most."""
+    """Return the Access of this request, or None for a stranger where strangers may not read.
+
+    One query at most, and two for the permissions of a member of staff who is no superuser.
+    """
     key = request.auth
     if key:
         return Access(key.notebook, key.level, Writer(key.writer_id, key.name, request.id), key.expires_at)
-    if request.user.is_staff:
+    if level := level_of_staff(request.user):
         writer = Writer(f"staff:{request.user.pk}", request.user.get_username(), request.id)
-        return Access(Notebook.objects.default(), "write", writer)
+        return Access(Notebook.objects.default(), level, writer)
     if settings.NOTES_PUBLIC_READS:
         notebook = Notebook.objects.default()
         return Access(notebook, "public") if notebook.public else None
     return None
+
+
+def level_of_staff(user):
+    """Return the level that somebody with a session has by their permissions in the admin; None for a stranger."""
+    if not user.is_staff:
+        return None
+    if user.has_perms(WRITES):
+        return "write"
+    return "read" if any(user.has_perm(permission) for permission in READS) else None
 
 
 class NotebookPermission(BasePermission):
