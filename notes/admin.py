@@ -452,6 +452,10 @@ class ApiKeyAdmin(ListAdmin):
         # A key is what it was made as. Who needs another one makes another one.
         return ["notebook", "level", "expires_at", "state", *SET_BY_SERVER] if obj else []
 
+    def has_add_permission(self, request):
+        # A key reads or writes all of any notebook, whatever the person who makes it may do.
+        return request.user.is_superuser
+
     def has_delete_permission(self, request, obj=None):
         return False
 

@@ -844,6 +844,17 @@ def test_the_address_of_the_list_does_not_try_out_digests(browser, notebook, loo
     assert browser.get(f"{NOTEBOOKS}?keys__{lookup}={key.digest[:4]}").status_code == 400
 
 
+def test_only_a_superuser_makes_keys(notebook):
+    client = Client()
+    client.force_login(make_staff("eve", "view_apikey", "add_apikey", "change_apikey"))
+    key, _ = make_key(notebook)
+
+    assert client.post(f"{KEYS}add/", typed(notebook)).status_code == 403
+    assert f"{KEYS}add/" not in client.get(KEYS).content.decode()
+    client.post(KEYS, {"action": "revoke_selected", "_selected_action": [key.pk]})
+    assert ApiKey.objects.get().revoked_at
+
+
 def test_who_may_only_view_keys_makes_and_revokes_none(notebook, db):
     reader = make_staff("eve", "view_apikey")
     client = Client()
