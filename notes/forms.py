@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from notes import tags
+from notes import tags, titles
 from notes.models import CONTENT, MAX_TITLE_CHARS, Notebook
 
 
@@ -80,6 +80,12 @@ class NoteForm(forms.ModelForm):
     def changes(self):
         """The columns that the person changed, with their new values."""
         return {name: self.cleaned_data[name] for name in CONTENT if name in self.changed_data}
+
+    def clean_title(self):
+        title = self.cleaned_data["title"]
+        if "title" in self.changed_data and not titles.is_visible(title):
+            raise ValidationError("A title has at least one visible character.", code="blank")
+        return title
 
     def clean_body(self):
         body = self.cleaned_data["body"]

@@ -4,6 +4,7 @@ Every write goes through a verb here (`notebook.create_note`, `note.edit`, `note
 next number, stores the note and appends the log row in one transaction.
 """
 
+import re
 import uuid
 from contextlib import contextmanager
 from copy import copy
@@ -11,12 +12,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import uuid_utils.compat
-from django.core.validators import RegexValidator
+from django.core.exceptions import ValidationError
 from django.db import Error, connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from notes import databases, keys, search
+from notes import databases, keys, search, titles
 from notes.querysets import (
     ApiKeyQuerySet,
     NotebookQuerySet,
@@ -31,10 +32,16 @@ LEVELS = ["read", "write", "admin"]
 MAX_TITLE_CHARS = 200
 CONTENT = ["title", "body", "tags"]
 
-# Of notebooks and keys. Their names stand in lists, logs and tab-separated lines, which a line break would forge.
-one_line = RegexValidator(
-    r"\A(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+\Z", "Write one line of visible text.", code="one_line"
-)
+BREAKS_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def one_line(name):
+    """Validate the name of a notebook or a key: names stand in lists, logs and tab-separated lines.
+
+    A line break would forge another line, and a name that shows nothing would be no name.
+    """
+    if BREAKS_A_LINE.search(name) or not titles.is_visible(name):
+        raise ValidationError("Write one line of visible text.", code="one_line")
 
 
 @dataclass(frozen=True)

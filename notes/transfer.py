@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils.dateparse import parse_date, parse_datetime
 from frontmatter.default_handlers import YAMLHandler
 
-from notes import tags
+from notes import tags, titles
 from notes.models import MAX_TITLE_CHARS
 
 # With this and its path, a file's note has the same id in every import. Never change it.
@@ -233,7 +233,8 @@ def title_of(metadata, body, path):
     if title is not None and not isinstance(title, str):
         raise Unusable("the title in the front matter is not text")
     # The file's name is its owner's: `e-mail` and `2024-05-01` keep their hyphens.
-    title = (title or "").strip() or first_heading(body) or path.stem
+    sources = [(title or "").strip(), first_heading(body), path.stem, path.name]
+    title = next(source for source in sources if titles.is_visible(source))
     refuse_text("title", title)
     if len(title) > MAX_TITLE_CHARS:
         raise Unusable(f"the title has {len(title)} characters; {MAX_TITLE_CHARS} are allowed")
@@ -244,7 +245,10 @@ FENCE = re.compile(r"(`{3,}|~{3,})([^\n]*)")
 
 
 def first_heading(body):
-    """Return the text of the first `# heading`, or "". A `# comment` in a fenced block of code is none."""
+    """Return the text of the first `# heading` that shows anything, or "".
+
+    A `# comment` in a fenced block of code is none.
+    """
     fence = ""
     for line in body.split("\n"):
         text = line.lstrip(" ")
@@ -263,7 +267,7 @@ def first_heading(body):
             opened = heading.rstrip("#")
             if not opened or opened[-1] in " \t":
                 heading = opened.rstrip()
-            if heading:
+            if titles.is_visible(heading):
                 return heading
     return ""
 

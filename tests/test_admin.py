@@ -177,6 +177,7 @@ def test_an_edit_keeps_the_id_of_its_request(browser, note):
         ("Plan", "One\r\nTwo\r\n", []),
         ("Plan", "mixed\r\nline\nbreaks\r", []),
         ("two\nlines", "", ["a tag\nof two"]),
+        ("\u200b", "", []),
         ("Plan", "", ["with, comma"]),
         ("&lt;b&gt; & \"quoted\" 'text'", "</textarea>&amp;", ["<b>", '"']),
     ],
@@ -225,6 +226,15 @@ def test_a_title_keeps_its_blanks(browser, note):
 
     note.refresh_from_db()
     assert note.title == "  Plan  "
+
+
+def test_a_note_whose_title_shows_nothing_can_get_another_body(browser, notebook, by):
+    note = notebook.create_note(by, title=" ")
+
+    save(browser, note, body="New")
+
+    note.refresh_from_db()
+    assert (note.title, note.body) == (" ", "New")
 
 
 def test_a_note_that_has_changed_meanwhile_is_not_overwritten(browser, note, by):
@@ -309,6 +319,8 @@ def test_of_two_people_who_save_at_the_same_time_one_is_told(browser, note):
         ("title", "", "required"),
         ("title", "x" * 201, "at most 200 characters"),
         ("title", "nu\x00l", "Null characters"),
+        ("title", "\u200b", "at least one visible character"),
+        ("title", "   ", "at least one visible character"),
         ("body", "x" * 11, "at most 10 characters; this one has 11"),
         ("body", "nu\x00l", "Null characters"),
         ("tags", "x" * 51, "at most 50 characters"),
@@ -758,6 +770,7 @@ def test_a_new_key_lies_in_no_cookie_session_or_log_of_the_admin(browser, notebo
         ({"name": ""}, "name"),
         ({"name": "x" * 101}, "name"),
         ({"name": "two\nlines"}, "name"),
+        ({"name": "\u200b"}, "name"),
         ({"notebook": 999}, "notebook"),
         ({"level": "owner"}, "level"),
         ({"expires_at_0": "2001-01-31", "expires_at_1": "12:00"}, "expires_at"),

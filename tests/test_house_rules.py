@@ -17,7 +17,16 @@ FLOORS = [
     ["notes.transfer", "notes.verification", "notes.renames"],
     ["notes.models"],
     ["notes.querysets"],
-    ["notes.search", "notes.keys", "notes.tags", "notes.request_id", "notes.diffs", "notes.words", "notes.databases"],
+    [
+        "notes.search",
+        "notes.keys",
+        "notes.tags",
+        "notes.titles",
+        "notes.request_id",
+        "notes.diffs",
+        "notes.words",
+        "notes.databases",
+    ],
     ["notes.turns"],
 ]
 # The admin answers requests too: Django's own admin cannot be written without django.http.
@@ -86,7 +95,7 @@ def test_only_the_api_and_the_admin_speak_http(path):
 
 
 def test_the_floor_below_the_models_knows_no_database():
-    for name in ("keys", "tags", "request_id"):
+    for name in ("keys", "tags", "titles", "request_id"):
         assert not [imported for imported in imports(NOTES / f"{name}.py") if within(imported, "django")]
 
 

@@ -147,10 +147,17 @@ def test_a_byte_order_mark_hides_no_front_matter(folder):
         ("``` not `a` fence\n# Heading\n", "Heading"),
         ("#\n", "note"),
         ("No heading", "note"),
+        ("---\ntitle: \u200b\n---\n# Heading\n", "Heading"),
+        ("# \u2800\n# Heading\n", "Heading"),
+        ("# \u00ad\n", "note"),
     ],
 )
 def test_the_title_comes_from_front_matter_then_the_first_heading_then_the_name(folder, content, title):
     assert read(folder, content).title == title
+
+
+def test_a_file_whose_name_shows_nothing_is_called_by_all_of_it(folder):
+    assert read(folder, "No heading", name="\u200b.md").title == "\u200b.md"
 
 
 @pytest.mark.parametrize(

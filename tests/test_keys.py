@@ -365,6 +365,7 @@ def test_a_page_of_keys_leads_to_the_next_one(notebook, operator):
         ({"name": "x" * 101, "level": "read"}, "name"),
         ({"name": 7, "level": "read"}, "name"),
         ({"name": "two\nlines", "level": "read"}, "name"),
+        ({"name": "\u3164\u2060", "level": "read"}, "name"),
         ({"name": "a\ttab", "level": "read"}, "name"),
         ({"name": "nu\x00l", "level": "read"}, "name"),
         ({"name": "\ud800", "level": "read"}, "name"),

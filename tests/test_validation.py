@@ -102,7 +102,7 @@ def test_a_title_has_1_to_200_characters(write, title):
     assert fields_of(response) == ["title"]
 
 
-@pytest.mark.parametrize("title", ["x", "x" * 200, "\U0001f600" * 200, " ", "\n"])
+@pytest.mark.parametrize("title", ["x", "x" * 200, "\U0001f600" * 200, " x\n"])
 def test_a_title_within_the_limits_is_kept(operator, title):
     response = operator.post(NOTES, {"title": title})
 

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import html
 
-from notes import models, tags, words
+from notes import models, tags, titles, words
 from notes.api.fields import Count, Moment, NoteId, Tag, Tags, Text
 from notes.models import LEVELS, MAX_TITLE_CHARS, Note, Revision, one_line
 from notes.tags import MAX_TAG_CHARS
@@ -49,7 +49,7 @@ class NoteSerializer(StrictSerializer):
     """A note. What only the server sets may be sent back as it was received; changed, it is refused."""
 
     id = NoteId(source="uuid", read_only=True, help_text="A UUID; those made here sort by time (UUIDv7).")
-    title = Text(max_length=MAX_TITLE_CHARS)
+    title = Text(max_length=MAX_TITLE_CHARS, help_text="With at least one visible character.")
     body = Text(
         default="",
         allow_blank=True,
@@ -66,6 +66,13 @@ class NoteSerializer(StrictSerializer):
 
     class Meta:
         model = Note
+
+    def validate_title(self, title):
+        # What is stored may be sent back, whatever the rule was when it was written.
+        is_new = self.instance is None or title != self.instance.title
+        if is_new and not titles.is_visible(title):
+            raise serializers.ValidationError("A title has at least one visible character.", code="blank")
+        return title
 
 
 class NewNoteSerializer(NoteSerializer):

@@ -1,6 +1,6 @@
-import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
+import notes.models
 import uuid
 import uuid_utils.compat
 from django.db import migrations, models
@@ -25,13 +25,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         max_length=100,
                         unique=True,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "\\A(?=.*\\S)[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]+\\Z",
-                                "Write one line of visible text.",
-                                code="one_line",
-                            )
-                        ],
+                        validators=[notes.models.one_line],
                     ),
                 ),
                 (
@@ -95,13 +89,7 @@ class Migration(migrations.Migration):
                     "name",
                     models.CharField(
                         max_length=100,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "\\A(?=.*\\S)[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]+\\Z",
-                                "Write one line of visible text.",
-                                code="one_line",
-                            )
-                        ],
+                        validators=[notes.models.one_line],
                     ),
                 ),
                 (
