@@ -504,3 +504,11 @@ def test_a_batch_counts_as_the_writes_in_it(operator, settings):
 
     assert operator.post("/api/v1/batch", batch).status_code == 200
     assert operator.post("/api/v1/batch", batch).status_code == 429
+
+
+def test_a_batch_that_cannot_be_read_is_counted_and_none_is_read_when_the_rate_is_used_up(operator, settings):
+    settings.NOTES_RATE_WRITES = (2, 86400)
+
+    got = [operator.generic("POST", "/api/v1/batch", "{", content_type="application/json") for _ in range(4)]
+
+    assert [response.status_code for response in got] == [400, 400, 429, 429]

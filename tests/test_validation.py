@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+import tracemalloc
 import uuid
 
 import pytest
@@ -474,14 +475,69 @@ def test_an_empty_body_is_a_400(operator, note, nothing_stored, method):
     assert fields_of(response) == ["title"]
 
 
-def test_a_duplicate_among_a_hundred_thousand_names_is_found_quickly(operator, nothing_stored):
-    names = [f'"{number}":0' for number in range(100_000)]
+def test_a_duplicate_among_thousands_of_names_is_found_quickly(operator, nothing_stored):
+    names = [f'"{number}":0' for number in range(9_000)]
     started = time.monotonic()
 
     response = send(operator, "{" + ",".join([*names, '"last":0', '"last":0']) + "}")
 
     assert "'last'" in problem_of(response, 400)["detail"]
     assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" + ",".join(["[]"] * 800_000) + "]",
+        "[" + ",".join(['{"a":{}}'] * 250_000) + "]",
+        "[" + ",".join(['"\\n"'] * 480_000) + "]",
+        "[" * 1_200_000,
+        '{"title":"' + "," * 20_000 + '","body":[' + ",".join(["0"] * 10_000) + "]}",
+    ],
+    ids=["lists", "objects", "strings", "unclosed", "with text"],
+)
+def test_too_many_values_are_refused_before_they_are_made(operator, nothing_stored, body):
+    response, peak = with_peak(lambda: send(operator, body))
+
+    assert "more than 10000 values" in problem_of(response, 400)["detail"]
+    assert peak < 40_000_000
+
+
+@pytest.mark.parametrize(
+    "text", [",[{" * 20_000, ',\\",[' * 10_000, "\\\\" * 10_001], ids=["marks", "quotes", "backslashes"]
+)
+def test_commas_and_brackets_in_a_text_are_no_values(operator, text):
+    assert send(operator, '{"title": "x", "body": "' + text + '"}').status_code == 201
+
+
+def test_a_long_name_over_many_values_takes_no_memory_for_each(operator, nothing_stored):
+    name = "n" * 100_000
+
+    response, peak = with_peak(lambda: send(operator, '{"title": {"' + name + '": [' + ",".join(["0"] * 5000) + "]}}"))
+
+    assert fields_of(response) == ["title"]
+    assert peak < 40_000_000
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"title": {"a": [0, ["\\u0000"]]}}', "title.a.1.0"),
+        ('{"title": [{"\\ud800": 0}]}', "title.0"),
+        ('"\\u0000"', ""),
+    ],
+)
+def test_text_that_cannot_be_stored_is_named_by_its_path(operator, nothing_stored, body, field):
+    assert fields_of(send(operator, body)) == [field]
+
+
+def with_peak(act):
+    """Return (what the act returns, the most memory that it took, in bytes)."""
+    tracemalloc.start()
+    try:
+        return act(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "utf-16", "ascii", "klingon", "base64", "unicode_escape", "x" * 1000])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 from django.conf import settings
 from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
@@ -13,6 +14,9 @@ MAX_DEPTH = 20
 MAX_DIGITS = 1000
 # Telling a client what is wrong with each of a million values takes half a minute; a batch of notes has 6,000 at most.
 MAX_VALUES = 10_000
+# Never gives back what it has read, and takes a string without an end too: each character is looked at once.
+STRING = re.compile(r'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
+EMPTY = re.compile(r"\[\s*+]|{\s*+}")
 
 
 class StrictJSONParser(JSONParser):
@@ -32,8 +36,10 @@ class StrictJSONParser(JSONParser):
         if len(body) > settings.NOTES_MAX_REQUEST_BYTES:
             raise RequestTooLarge
         try:
+            text = body.decode("utf-8")
+            refuse_too_many_values(text)
             document = json.loads(
-                body.decode("utf-8"),
+                text,
                 object_pairs_hook=dict_without_duplicates,
                 parse_constant=refuse_constant,
                 parse_int=bounded_integer,
@@ -53,13 +59,24 @@ class StrictJSONParser(JSONParser):
         return document
 
 
+def refuse_too_many_values(text):
+    """Raise before the values are made: a million empty lists take a second and a hundred megabytes."""
+    separators = ",[{"
+    if sum(map(text.count, separators)) > MAX_VALUES:
+        # Not those in strings. What holds something holds one value more than commas.
+        bare = STRING.sub('""', text)
+        values = sum(map(bare.count, separators))
+        if values > MAX_VALUES and values - EMPTY.subn("", bare)[1] > MAX_VALUES:
+            raise ParseError(f"The JSON holds more than {MAX_VALUES} values.")
+
+
 def dict_without_duplicates(pairs):
     members = dict(pairs)
     if len(members) != len(pairs):
         # One pass: counting each name would take minutes for a body full of names.
         seen = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-        raise ValueError(f"the name {twice!a} stands twice in one object.")
+        raise ValueError(f"the name {twice[:100]!a} stands twice in one object.")
     return members
 
 
@@ -84,34 +101,45 @@ def finite_float(text):
 def refuse_unstorable(document):
     """Raise for text that no database column and no UTF-8 answer can hold: NUL and lone surrogates.
 
-    Also for a document that is too deep or of too many values.
+    Also for a document that is too deep.
     """
-    level = [("", document)]
+    # Each value with its name and the place that it stands in. Its path is made for what is refused alone: a name of a
+    # megabyte over ten thousand values would make ten gigabytes of paths.
+    level = [(None, "", document)]
     for _ in range(MAX_DEPTH):
         following = []
-        for path, value in level:
+        for place in level:
+            value = place[-1]
             if isinstance(value, str):
-                refuse_text(path, value)
+                refuse_text(place, value)
             elif isinstance(value, list):
-                following += [(f"{path}.{number}".lstrip("."), child) for number, child in enumerate(value)]
+                following += [(place, number, child) for number, child in enumerate(value)]
             elif isinstance(value, dict):
-                for name, child in value.items():
-                    refuse_text(path, name)
-                    following.append((f"{path}.{name}".lstrip("."), child))
+                for name in value:
+                    refuse_text(place, name)
+                following += [(place, name, child) for name, child in value.items()]
         if not following:
             return
-        if len(following) > MAX_VALUES:
-            raise ParseError(f"The JSON holds more than {MAX_VALUES} values.")
         level = following
     raise ParseError(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
 
 
-def refuse_text(path, text):
+def refuse_text(place, text):
     if "\x00" in text:
-        raise ValidationError({path: ["Null characters are not allowed."]}, code="null_characters_not_allowed")
+        raise ValidationError(
+            {path_of(place): ["Null characters are not allowed."]}, code="null_characters_not_allowed"
+        )
     try:
         text.encode()
     except UnicodeEncodeError:
         raise ValidationError(
-            {path: ["Lone surrogates are not allowed."]}, code="surrogate_characters_not_allowed"
+            {path_of(place): ["Lone surrogates are not allowed."]}, code="surrogate_characters_not_allowed"
         ) from None
+
+
+def path_of(place):
+    names = []
+    while place:
+        place, name, _ = place
+        names.insert(0, str(name))
+    return ".".join(names[1:])

@@ -76,7 +76,14 @@ class AccessThrottle(BaseThrottle):
             return True
         writer = request.access.writer
         self.window = Window(policy, rate, writer.id if writer else address_of(request))
-        counted = self.window.count(view.cost(request))
+        # Once before the body is looked at, whether it can be read or not; what else it counts for, afterwards.
+        is_allowed = self.count(request, 1)
+        if is_allowed and (more := view.cost(request) - 1):
+            is_allowed = self.count(request, more)
+        return is_allowed
+
+    def count(self, request, number):
+        counted = self.window.count(number)
         request.rate_limit = self.window.headers(counted)
         return counted <= self.window.limit
 
