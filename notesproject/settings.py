@@ -225,6 +225,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "notes.api.middleware.SessionCookieMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "notes.api.middleware.NoBodyMiddleware",
     "django.middleware.common.CommonMiddleware",
     "notes.api.middleware.BodyErrorMiddleware",
     "notes.api.middleware.DatabaseMiddleware",

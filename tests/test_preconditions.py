@@ -5,6 +5,8 @@ import uuid
 import pytest
 
 from notes.models import Revision
+from tests.server import serving
+from tests.wire import Connection
 
 NOTES = "/api/v1/notes"
 
@@ -99,6 +101,18 @@ def test_a_list_that_has_not_changed_is_a_304_after_one_query(operator, url, dja
     assert operator.get(NOTES, headers={"If-None-Match": tag}).status_code == 200
 
 
+def test_an_answer_without_a_body_has_no_length(transactional_db, notebook, by):
+    with notebook.locked():
+        url = f"{NOTES}/{notebook.create_note(by, title='Plan').uuid}"
+    with serving() as server, Connection(server.url) as connection:
+        tag = connection.send("GET", url).headers["etag"]
+        answers = [connection.send("GET", url, headers={"If-None-Match": tag}), connection.send("DELETE", url)]
+
+    assert [answer.status for answer in answers] == [304, 204]
+    for answer in answers:
+        assert not {"content-length", "content-type"} & {name.lower() for name in answer.headers}
+
+
 def test_an_etag_does_not_depend_on_the_key(operator, stranger, url):
     for address in (NOTES, url):
         assert operator.get(address)["ETag"] == stranger.get(address)["ETag"]
@@ -107,6 +121,31 @@ def test_an_etag_does_not_depend_on_the_key(operator, stranger, url):
 def test_a_page_for_people_has_no_etag(operator, url):
     for address in (NOTES, url):
         assert "ETag" not in operator.get(address, headers={"Accept": "text/html"})
+
+
+@pytest.mark.parametrize("header", ["If-None-Match", "If-Match"])
+def test_a_page_for_people_is_shown_whatever_json_the_browser_has(operator, url, header):
+    for address in (NOTES, url):
+        tag = operator.get(address)["ETag"] if header == "If-None-Match" else '"another state"'
+        response = operator.get(address, headers={"Accept": "text/html", header: tag})
+
+        assert response.status_code == 200
+        assert response["Content-Type"].startswith("text/html")
+
+
+def test_a_read_that_wants_another_state_is_a_412(operator, url, note):
+    response = operator.get(url, headers={"If-Match": f'"{note.revision + 1}"'})
+
+    assert response.status_code == 412
+    assert response.json()["current"]["revision"] == note.revision
+    assert operator.get(url, headers={"If-Match": operator.get(url)["ETag"]}).status_code == 200
+
+
+@pytest.mark.parametrize("bad", ["cursor=x", "limit=0", "ordering=x", "color=red"])
+def test_what_would_be_a_400_is_no_304(operator, note, bad):
+    tag = operator.get(NOTES)["ETag"]
+
+    assert operator.get(f"{NOTES}?{bad}", headers={"If-None-Match": tag}).status_code == 400
 
 
 def test_answers_tell_caches_that_the_key_matters(stranger, url):

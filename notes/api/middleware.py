@@ -39,6 +39,19 @@ class RequestLogMiddleware:
             request_id.current.reset(token)
 
 
+class NoBodyMiddleware:
+    """Take out the length that Django writes into an answer without a body: of a 304 it is wrong (RFC 9110, 8.6)."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        if response.status_code in {204, 304}:
+            del response["Content-Length"]
+        return response
+
+
 class SessionCookieMiddleware:
     """Drop a session cookie that cannot be one: a NUL in it is an error in PostgreSQL, and it opens nothing anyway."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.permissions import SAFE_METHODS
 
 ANY = "*"
 ENTITY_TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"[ \t]*')
@@ -34,7 +35,13 @@ class Expected:
 
     @classmethod
     def of(cls, request):
-        """Return the conditions of the request's headers; malformed ones are a 400 that names the header."""
+        """Return the conditions of the request's headers; malformed ones are a 400 that names the header.
+
+        A read of the page for people has none. An ETag names the JSON, and browsers send it for the page at the same
+        address as well: a 304 would show them the JSON that they have.
+        """
+        if request.method in SAFE_METHODS and request.accepted_renderer.format != "json":
+            return cls()
         return cls(
             entity_tags("If-Match", request.headers.get("If-Match")),
             entity_tags("If-None-Match", request.headers.get("If-None-Match")),
