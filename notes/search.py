@@ -85,10 +85,16 @@ def is_there():
     return TABLE in connection.introspection.table_names()
 
 
-def positions(notebook):
-    """Return the positions of a notebook's notes in the index, as a set."""
+def size(notebook):
+    """Return how many notes of a notebook are in the index."""
     with connection.cursor() as cursor:
-        return set(engine()(cursor, notebook, Query()).all_positions())
+        return engine()(cursor, notebook, Query()).size()
+
+
+def compare(notes):
+    """Return {pk: whether the index has the words that the note has now}, of those notes that are in the index."""
+    with connection.cursor() as cursor:
+        return engine().compare(cursor, notes)
 
 
 def page(notebook, query, *, by_relevance, limit, after=None, ascending=False, within=None, between=(None, None)):
@@ -243,6 +249,14 @@ class SQLite(Search):
     def add(cls, cursor, notes):
         cursor.executemany(f"INSERT INTO {TABLE} (rowid, head, body) VALUES (%s, %s, %s)", map(cls.row, notes))
 
+    @classmethod
+    def compare(cls, cursor, notes):
+        rows = {note.pk: cls.row(note) for note in notes}
+        positions = ", ".join(str(row[0]) for row in rows.values()) or "NULL"
+        cursor.execute(f"SELECT rowid, head, body FROM {TABLE} WHERE rowid IN ({positions})")
+        indexed_rows = {row[0]: row for row in cursor.fetchall()}
+        return {pk: indexed_rows[row[0]] == row for pk, row in rows.items() if row[0] in indexed_rows}
+
     @staticmethod
     def remove(cursor, notes):
         cursor.executemany(f"DELETE FROM {TABLE} WHERE rowid = %s", [(note.position,) for note in notes])
@@ -276,9 +290,9 @@ class SQLite(Search):
     def among_hits(self):
         return f"notes_note.position IN (SELECT rowid {self.MATCHING})", [self.expression(self.query.terms)]
 
-    def all_positions(self):
-        self.cursor.execute(f"SELECT rowid {self.MATCHING}", [self.expression(self.query.terms)])
-        return [position for (position,) in self.cursor.fetchall()]
+    def size(self):
+        self.cursor.execute(f"SELECT count(*) {self.MATCHING}", [self.expression(self.query.terms)])
+        return self.cursor.fetchone()[0]
 
     def expression(self, terms, conditions=(), better=()):
         """Return the text for MATCH: all terms and conditions, in this notebook, and not in the better group.
@@ -371,6 +385,18 @@ class PostgreSQL(Search):
             "VALUES (%s, %s, %s, %s::tsvector, %s)",
             map(cls.row, notes),
         )
+
+    @classmethod
+    def compare(cls, cursor, notes):
+        columns = [list(column) for column in zip(*map(cls.row, notes))]
+        cursor.execute(
+            "SELECT note_id, (indexed.notebook_id, indexed.position, indexed.words, indexed.long_text) "
+            "IS NOT DISTINCT FROM (wanted.notebook_id, wanted.position, wanted.words::tsvector, wanted.long_text) "
+            f"FROM {TABLE} AS indexed JOIN unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[]) "
+            "AS wanted (note_id, notebook_id, position, words, long_text) USING (note_id)",
+            columns,
+        )
+        return dict(cursor.fetchall())
 
     @staticmethod
     def remove(cursor, notes):
@@ -471,9 +497,9 @@ class PostgreSQL(Search):
         sql, params = self.all_hits(*self.condition(self.query.terms))
         return f"notes_note.position = ANY (ARRAY({sql}))", params
 
-    def all_positions(self):
-        self.cursor.execute(f"SELECT position FROM {TABLE} WHERE notebook_id = %s", [self.notebook.pk])
-        return [position for (position,) in self.cursor.fetchall()]
+    def size(self):
+        self.cursor.execute(f"SELECT count(*) FROM {TABLE} WHERE notebook_id = %s", [self.notebook.pk])
+        return self.cursor.fetchone()[0]
 
     def condition(self, terms, conditions=(), better=()):
         """Return (tsquery, SQL, params): all terms and conditions, and not in the better group.

@@ -1,6 +1,7 @@
 """Do log, notes, trash, counter, tags and search index of a notebook agree? For operators, and for the tests."""
 
 from collections import Counter
+from itertools import islice
 
 from django.db.models import Count, F, Max, Min, Q
 
@@ -9,12 +10,18 @@ from notes.models import CONTENT, Revision
 from notes.tags import key
 
 ACTIONS_THAT_LEAVE_IT_DELETED = {Revision.TRASH, Revision.PURGE}
+NOTES_AT_ONCE = 100
 
 
-def problems(notebook, watched=iter):
+def unwatched(rows, total):
+    return rows
+
+
+def problems(notebook, watched=unwatched):
     """Yield a sentence for each disagreement, in one state of the database: others may write meanwhile.
 
-    Whoever reads the sentences cannot, before the last one. `watched` wraps the iterator over all notes, for a bar.
+    Whoever reads the sentences cannot, before the last one. `watched` wraps each of two iterators over many notes, of
+    which there are about `total`: for a bar.
     """
     with databases.snapshot():
         notebook.refresh_from_db(fields=["revision"])
@@ -23,14 +30,14 @@ def problems(notebook, watched=iter):
         for note in last_write.filter(Q(last=None) | ~Q(last=F("revision"))):
             yield f"Note {note.uuid} is at revision {note.revision}, its last row in the log is {note.last}."
         present = notebook.revisions.filter(number=F("note__revision")).select_related("note")
-        for revision in watched(present.iterator(chunk_size=500)):
+        for revision in watched(present.iterator(chunk_size=500), total=notebook.notes.count()):
             yield from note_problems(revision.note, revision)
         for revision in notebook.revisions.unerased().exclude(note__purged_at=None).select_related("note"):
             yield f"Revision {revision.number} still has content of note {revision.note.uuid}, which was purged."
         for revision in notebook.revisions.exclude(note__notebook=notebook):
             yield f"Revision {revision.number} belongs to a note of another notebook."
         yield from receipt_problems(notebook)
-        yield from index_problems(notebook)
+        yield from index_problems(notebook, watched)
         yield from tag_problems(notebook)
 
 
@@ -71,13 +78,22 @@ def receipt_problems(notebook):
             yield f"The receipt of {receipt.writer} for {receipt.key!r} names a write that is not in the log."
 
 
-def index_problems(notebook):
-    live = set(notebook.notes.live().values_list("position", flat=True))
-    indexed = search.positions(notebook)
-    if live - indexed:
-        yield f"{len(live - indexed)} live notes are missing in the search index; rebuild_search puts them there."
-    if indexed - live:
-        yield f"The search index has {len(indexed - live)} notes that are not live; rebuild_search takes them out."
+def index_problems(notebook, watched):
+    live = notebook.notes.live()
+    notes = iter(watched(live.iterator(chunk_size=NOTES_AT_ONCE), total=live.count()))
+    missing = different = 0
+    indexed = search.size(notebook)
+    while some := list(islice(notes, NOTES_AT_ONCE)):
+        compared = search.compare(some)
+        missing += len(some) - len(compared)
+        different += sum(not is_the_same for is_the_same in compared.values())
+        indexed -= len(compared)
+    if missing:
+        yield f"{missing} live notes are missing in the search index; rebuild_search puts them there."
+    if different:
+        yield f"{different} notes have other words in the search index than their own; rebuild_search mends that."
+    if indexed > 0:
+        yield f"The search index has {indexed} notes that are not live; rebuild_search takes them out."
 
 
 def tag_problems(notebook):

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from django.db.models import F
 from django.utils import timezone
 
-from notes import databases, search
+from notes import databases, search, verification
 from notes.models import Note, Notebook, Revision, Tag
 from notes.verification import problems
 
@@ -199,14 +199,14 @@ def test_the_command_refuses_a_name_that_no_notebook_has(notebook):
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_written_meanwhile_is_neither_held_up_nor_taken_for_a_disagreement(notebook, note, by, monkeypatch):
-    positions = search.positions
+    size = search.size
 
-    def positions_after_a_write(notebook):
+    def size_after_a_write(notebook):
         with ThreadPoolExecutor(1) as thread:
             thread.submit(write_in_thread, by).result(timeout=10)
-        return positions(notebook)
+        return size(notebook)
 
-    monkeypatch.setattr(search, "positions", positions_after_a_write)
+    monkeypatch.setattr(search, "size", size_after_a_write)
 
     assert verify() == "default: 3 writes, all in agreement\n"
     monkeypatch.undo()
@@ -239,7 +239,52 @@ def verify(*names):
 def test_a_live_note_that_is_not_in_the_search_index_is_reported(notebook, note):
     search.clear()
 
-    assert "live notes are missing in the search index; rebuild_search puts them there." in found_in(notebook)
+    assert found_in(notebook) == "2 live notes are missing in the search index; rebuild_search puts them there."
+
+
+@pytest.mark.parametrize("name", ["title", "body", "tags"])
+def test_words_of_two_notes_that_are_swapped_in_the_search_index_are_reported(notebook, by, name):
+    drafts = [{"title": word, "body": word, "tags": [word]} for word in ("alpha", "beta", "gamma")]
+    one, other, _ = notebook.create_notes(by, drafts)
+    assert found_in(notebook) == ""
+
+    alpha, beta = getattr(one, name), getattr(other, name)
+    setattr(one, name, beta)
+    setattr(other, name, alpha)
+    search.refresh([one, other])
+
+    assert (
+        found_in(notebook) == "2 notes have other words in the search index than their own; rebuild_search mends that."
+    )
+
+
+def test_a_note_in_the_search_index_that_is_not_live_is_reported(notebook, trashed):
+    trashed.deleted_at = None
+    search.refresh([trashed])
+
+    assert found_in(notebook) == "The search index has 1 notes that are not live; rebuild_search takes them out."
+
+
+def test_a_note_too_long_for_places_of_words_is_in_agreement(notebook, by):
+    notebook.create_notes(by, [{"title": "Long", "body": "a b " * 20_000}])
+
+    assert found_in(notebook) == ""
+
+
+def test_more_notes_than_are_read_at_once_are_all_compared(notebook, by, monkeypatch):
+    monkeypatch.setattr(verification, "NOTES_AT_ONCE", 2)
+    notes = notebook.create_notes(by, [{"title": f"Note {number}"} for number in range(5)])
+    notes[4].title = "Another"
+    search.refresh(notes[4:])
+
+    assert found_in(notebook).startswith("1 notes have other words in the search index")
+
+
+def test_a_write_between_reading_the_notebook_and_the_snapshot_is_no_disagreement(notebook, note, by):
+    read_before = Notebook.objects.get(pk=notebook.pk)
+    note.edit(by, body="Three")
+
+    assert list(problems(read_before)) == []
 
 
 def test_a_tag_that_is_counted_wrongly_is_reported(notebook, note):

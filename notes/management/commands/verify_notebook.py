@@ -24,7 +24,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no notebook {', '.join(sorted(missing))}.")
         failed = False
         for one in notebooks:
-            bar = partial(tqdm, total=one.notes.count(), unit=" notes", desc=one.name, disable=None)
+            bar = partial(tqdm, unit=" notes", desc=one.name, disable=None)
             problems = list(verification.problems(one, watched=bar))
             failed = failed or bool(problems)
             for line in problems or [f"{one.revision} writes, all in agreement"]:
