@@ -1,6 +1,10 @@
 """Safe retry: the same Idempotency-Key, sent again, changes nothing and gets the same answer."""
 
+from datetime import timedelta
+
 import pytest
+from django.core.management import call_command
+from django.utils import timezone
 
 from notes.models import Note, Receipt, Revision
 from notes.verification import problems
@@ -121,6 +125,21 @@ def test_a_refused_request_does_not_use_up_its_key(operator, url):
 
     assert (refused.status_code, corrected.status_code) == (400, 200)
     assert Receipt.objects.count() == 1
+
+
+def test_pruning_forgets_the_keys_of_its_age_and_only_those(operator):
+    for key, days in (("old", 366), ("young", 364)):
+        operator.post(NOTES, {"title": key}, headers={"Idempotency-Key": key})
+        Receipt.objects.filter(key=key).update(written_at=timezone.now() - timedelta(days=days))
+
+    call_command("prune_revisions", "--days=365")
+    repeats = {key: operator.post(NOTES, {"title": key}, headers={"Idempotency-Key": key}) for key in ("old", "young")}
+
+    assert {key: repeat.get("Idempotency-Replayed") for key, repeat in repeats.items()} == {
+        "old": None,
+        "young": "true",
+    }
+    assert sorted(Note.objects.values_list("title", flat=True)) == ["old", "old", "young"]
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "schlüssel", "a\tb"])

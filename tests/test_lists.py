@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from notes.search import Search
+
 NOTES = "/api/v1/notes"
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -69,6 +71,21 @@ def test_bounds_leave_out_what_lies_beyond_them(operator, week):
         assert letters(operator, created_after=third, created_before=fifth, **search) == "d"
         assert letters(operator, updated_after="2026-05-30T00:00:00Z", **search) == "fg"
         assert letters(operator, updated_before="2026-05-25T12:00:00.000001Z", **search) == "a"
+
+
+@pytest.mark.parametrize("search", [{}, {"q": "word"}, {"q": "word", "ordering": "-created_at"}])
+@pytest.mark.parametrize("few", [0, 1000])
+def test_no_bound_cuts_through_the_notes_of_one_moment(operator, notebook, by, monkeypatch, search, few):
+    monkeypatch.setattr(Search, "FEW", few)
+    notebook.create_notes(by, [{"title": f"{number} word", "created_at": NOON} for number in range(150)])
+    before, after = (f"{NOON + timedelta(microseconds=number):%Y-%m-%dT%H:%M:%S.%fZ}" for number in (-1, 1))
+
+    def found(**bounds):
+        return len(operator.get(NOTES, {"limit": 200, **bounds, **search}).json()["results"])
+
+    assert found(created_before=after) == found(created_after=before) == 150
+    assert found(created_after=before, created_before=after) == 150
+    assert found(created_before=before) == found(created_after=after) == 0
 
 
 def test_notes_are_listed_by_their_ids(operator, week):

@@ -190,6 +190,21 @@ def test_the_best_notes_are_those_with_the_words_in_their_title(operator, notebo
     ]
 
 
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8, 9])
+def test_all_words_but_one_in_the_title_are_better_than_one_up_to_eight_words(operator, notebook, by, count):
+    words = [f"word{number}" for number in range(count)]
+    text = " ".join(words)
+    titles = {"all but one": " ".join(words[:0:-1]), "one": words[0]}
+    notebook.create_notes(by, [{"title": titles["all but one"], "body": text}])
+    notebook.create_notes(by, [{"title": titles["one"], "body": text}])
+
+    hits = [note["title"] for note in found(operator, q=text)]
+
+    # Of more words there is no such group; in the next one the newest is first.
+    best = ["all but one", "one"] if count <= 8 else ["one", "all but one"]
+    assert hits == [titles[name] for name in best]
+
+
 @pytest.mark.parametrize("ordering", ["relevance", "-created_at", "created_at", "title", "-updated_at"])
 def test_pages_of_a_search_have_each_note_once(operator, notebook, by, ordering):
     chance = random.Random(4)

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notes import databases, search
+from notes.management.commands import empty_trash
 from notes.models import Note, Revision
 from notes.verification import problems
 
@@ -128,6 +129,33 @@ def test_empty_trash_erases_only_what_is_old_enough(operator, notebook, by, caps
     assert [row["title"] for row in operator.get(TRASH).data["results"]] == ["young"]
     assert operator.get(f"{NOTES}/{live.uuid}").status_code == 200
     assert Revision.objects.get(action="purge").writer == "command:empty_trash"
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("deleted_again", [False, True])
+def test_empty_trash_leaves_what_is_restored_while_it_runs(operator, notebook, by, monkeypatch, deleted_again):
+    with notebook.locked():
+        first, saved = (notebook.create_note(by, title=title) for title in ("first", "saved"))
+        first.trash(by)
+        saved.trash(by)
+    Note.objects.update(deleted_at=timezone.now() - timedelta(days=31))
+
+    def walked(pks, **options):
+        assert list(pks) == [first.pk, saved.pk]
+        yield first.pk
+        assert operator.post(f"{NOTES}/{saved.uuid}/restore").status_code == 200
+        if deleted_again:
+            operator.delete(f"{NOTES}/{saved.uuid}")
+        yield saved.pk
+
+    monkeypatch.setattr(empty_trash, "tqdm", walked)
+    call_command("empty_trash")
+
+    assert Note.objects.get(pk=first.pk).purged_at
+    assert Note.objects.get(pk=saved.pk).title == "saved"
+    assert operator.post(f"{NOTES}/{saved.uuid}/restore").status_code == 200
     notebook.refresh_from_db()
     assert list(problems(notebook)) == []
 

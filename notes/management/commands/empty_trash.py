@@ -23,7 +23,8 @@ class Command(BaseCommand):
         purged = 0
         for notebook in Notebook.objects.all():
             old = notebook.notes.trashed().filter(deleted_at__lt=before)
-            for pk in tqdm(list(old.values_list("pk", flat=True)), desc=notebook.name, unit=" notes", disable=None):
+            pks = list(old.order_by("pk").values_list("pk", flat=True))
+            for pk in tqdm(pks, desc=notebook.name, unit=" notes", disable=None):
                 with databases.giving_way(), notebook.locked():
                     # Somebody may have restored it since the list was made.
                     note = old.filter(pk=pk).first()
