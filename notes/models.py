@@ -262,13 +262,6 @@ class Note(models.Model):
             )
             self.revisions.all().erase()
 
-    def prune(self, *, before, keep):
-        """Erase the content of revisions written before that time, but of the newest `keep`; return of how many."""
-        numbers = list(self.revisions.order_by("-number").values_list("number", flat=True)[:keep])
-        old = self.revisions.kept().filter(written_at__lt=before, number__lt=numbers[-1])
-        with self.notebook.locked():
-            return old.erase()
-
     def _write(self, action, by, **columns):
         """The one door for a note that is there: store the columns under the next number, log, index.
 

@@ -5,7 +5,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 
 from notes import search, tags
@@ -98,6 +98,15 @@ class NoteQuerySet(models.QuerySet):
 class RevisionQuerySet(models.QuerySet):
     def kept(self):
         return self.filter(body__isnull=False)
+
+    def outdated(self, *, before, keep):
+        """Return those with content that were written before that time and are not among the newest `keep` of a note.
+
+        Once outdated, a revision stays so, whatever is written afterwards.
+        """
+        of_note = self.model.objects.filter(note=OuterRef("note")).order_by("-number")
+        oldest_kept = Subquery(of_note.values("number")[keep - 1 : keep])
+        return self.kept().filter(written_at__lt=before, number__lt=oldest_kept)
 
     def unerased(self):
         """Return the rows that have any content left."""

@@ -7,7 +7,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from notes import diffs
-from notes.models import Revision
+from notes.management.commands import prune_revisions
+from notes.models import Notebook, Revision
 from notes.verification import problems
 
 NOTES = "/api/v1/notes"
@@ -113,9 +114,37 @@ def test_pruning_keeps_the_young_and_the_newest(operator, history):
     assert len(operator.get(history).data["results"]) == 2
 
 
-def test_pruning_refuses_to_erase_the_present(db):
-    with pytest.raises(CommandError, match="--keep must be 1 or more"):
-        call_command("prune_revisions", "--keep=0")
+def test_pruning_keeps_the_newest_of_each_note(notebook, by, monkeypatch, capsys):
+    monkeypatch.setattr(prune_revisions, "WRITES_AT_ONCE", 3)
+    with notebook.locked():
+        notes = notebook.create_notes(by, [{"title": f"Note {number}"} for number in range(4)])
+        for number, note in enumerate(notes):
+            for edit in range(number):
+                note.edit(by, body=str(edit))
+    other = Notebook.objects.create(name="other").create_note(by, title="Other")
+    Revision.objects.update(written_at=timezone.now() - timedelta(days=400))
+
+    call_command("prune_revisions", "--days=365", "--keep=2")
+
+    assert capsys.readouterr().out == "Erased the content of 3 revisions.\n"
+    assert [note.revisions.kept().count() for note in (*notes, other)] == [1, 2, 2, 2, 1]
+    assert set(notes[3].revisions.kept().values_list("body", flat=True)) == {"1", "2"}
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
+
+
+def test_pruning_takes_no_lock_where_there_is_nothing_to_erase(notebook, by, django_assert_num_queries):
+    notebook.create_notes(by, [{"title": f"Note {number}"} for number in range(50)])
+
+    # The notebooks, whether one of the first thousand writes is too old, the receipts.
+    with django_assert_num_queries(3):
+        call_command("prune_revisions")
+
+
+@pytest.mark.parametrize("keep", ["0", "-1", "1000001", f"{10**30}"])
+def test_pruning_refuses_to_keep_nothing_or_an_absurd_number(db, keep):
+    with pytest.raises(CommandError, match="--keep must be from 1 to 1000000"):
+        call_command("prune_revisions", f"--keep={keep}")
 
 
 def test_a_diff_of_long_texts_without_common_lines_ends_soon():

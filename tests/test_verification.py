@@ -44,7 +44,7 @@ def found_in(notebook):
 def test_a_notebook_after_every_kind_of_write_is_in_agreement(notebook, note, by):
     note.trash(by)
     note.restore(by)
-    note.prune(before=timezone.now(), keep=1)
+    notebook.revisions.outdated(before=timezone.now(), keep=1).erase()
     note.trash(by)
     note.purge(by)
 
