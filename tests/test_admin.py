@@ -13,12 +13,13 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
-from django.db import IntegrityError, connections
+from django.db import IntegrityError, OperationalError, connection, connections
 from django.forms.models import BaseModelForm
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from notes import databases
 from notes.admin import LOG_PAGE_SIZE
 from notes.diffs import for_people
 from notes.models import ApiKey, Note, Notebook, Revision
@@ -311,6 +312,65 @@ def test_of_two_people_who_save_at_the_same_time_one_is_told(browser, note):
 
     assert sorted(statuses) == [200, 302]
     assert numbers(note) == [1, 2]
+
+
+@pytest.fixture
+def rival(by):
+    """Somebody else, who edits a note at once or, while it is locked, not at all; says whether it was edited."""
+
+    def edit(note):
+        try:
+            with databases.without_waiting():
+                present = Note.objects.select_related("notebook").get(pk=note.pk)
+                return present.edit(by, body=f"{present.body}.")
+        except OperationalError:
+            return False
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as threads:
+        yield lambda note: threads.submit(edit, note).result()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_writes_between_the_look_at_the_revision_and_the_write(browser, note, rival, monkeypatch):
+    look, was_edited = BaseModelForm._post_clean, []
+
+    def look_while_somebody_writes(form):
+        look(form)
+        was_edited.append(rival(note))
+
+    monkeypatch.setattr(BaseModelForm, "_post_clean", look_while_somebody_writes)
+
+    response = save(browser, note, title="Mine")
+
+    assert response.status_code == 302
+    assert was_edited == [False]
+    assert numbers(note) == [1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("what", ["delete", "delete_selected", "restore_selected", "revert/1"])
+def test_whoever_writes_whenever_makes_no_button_fail(browser, note, by, rival, what):
+    note.edit(by, body="Second")
+    if what == "restore_selected":
+        note.trash(by)
+    action = {"action": what, "_selected_action": note.pk, "post": "yes"}
+    address = LIST if what.endswith("selected") else f"{LIST}{note.pk}/{what}/"
+
+    def write_after_each_look_at_the_note(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith("SELECT") and 'FROM "notes_note"' in sql:
+            rival(note)
+        return result
+
+    with connection.execute_wrapper(write_after_each_look_at_the_note):
+        response = browser.post(address, action)
+
+    assert response.status_code == 302
+    note.refresh_from_db()
+    assert note.body.startswith("One" if what == "revert/1" else "Second.")
+    assert (note.deleted_at is not None) is what.startswith("delete")
 
 
 @pytest.mark.parametrize(
