@@ -1,5 +1,6 @@
 """Every question about many rows, by name."""
 
+import json
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -7,12 +8,27 @@ from datetime import UTC, datetime, timedelta
 from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
+from django.db.models.lookups import In
 
 from notes import search, tags
 from notes.words import Query, Term
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 POSITIONS_PER_MICROSECOND = 16
+
+
+@models.Field.register_lookup
+class Among(In):
+    """`in` for a list of any length, sent as one parameter: SQLite takes 32,766 of them in a statement, or fewer."""
+
+    lookup_name = "among"
+
+    def as_sql(self, compiler, connection):
+        column, params = self.process_lhs(compiler, connection)
+        _, values = self.get_db_prep_lookup(self.rhs, connection)
+        if connection.vendor == "sqlite":
+            return f"{column} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(values)]
+        return f"{column} = ANY(%s)", [*params, values]
 
 
 class NotebookQuerySet(models.QuerySet):
@@ -81,7 +97,7 @@ class NoteQuerySet(models.QuerySet):
             for note in pending:
                 note.position = first_position(note.created_at) + random.randrange(width)
             # On SQLite, where positions are the rows of the search index, no other notebook is being written to now.
-            stored = self.filter(position__in=[note.position for note in pending])
+            stored = self.filter(position__among=[note.position for note in pending])
             taken.update(stored.values_list("position", flat=True))
             again = []
             for note in pending:
@@ -141,14 +157,15 @@ class TagQuerySet(models.QuerySet):
                         names.setdefault(tags.key(name), name)
                         change[tags.key(name)] += one
         change = {key: count for key, count in change.items() if count}
-        known = self.filter(notebook=notebook, key__in=change)
-        missing = change.keys() - set(known.values_list("key", flat=True)) if change else ()
+        known = self.filter(notebook=notebook)
+        found = known.filter(key__among=change).values_list("key", flat=True) if change else ()
+        missing = change.keys() - set(found)
         for key, count in change.items():
             if key not in missing:
                 known.filter(key=key).update(notes=F("notes") + count)
         self.bulk_create(self.model(notebook=notebook, key=key, name=names[key], notes=change[key]) for key in missing)
         if any(count < 0 for count in change.values()):
-            known.filter(notes=0).delete()
+            known.filter(key__among=change, notes=0).delete()
 
 
 class TagRenameQuerySet(models.QuerySet):

@@ -354,9 +354,9 @@ def write_chunk(notebook, by, chunk):
     Two queries, a constant number for all new notes together, and those of each edit.
     """
     uuids = [file.uuid for file in chunk if isinstance(file, NoteFile)]
-    notes = {note.uuid: note for note in notebook.notes.filter(uuid__in=uuids)}
+    notes = {note.uuid: note for note in notebook.notes.filter(uuid__among=uuids)}
     numbers = [note.revision for note in notes.values()]
-    writers = dict(notebook.revisions.filter(number__in=numbers).values_list("number", "writer"))
+    writers = dict(notebook.revisions.filter(number__among=numbers).values_list("number", "writer"))
     new = [file for file in chunk if isinstance(file, NoteFile) and file.uuid not in notes]
     if new:
         notebook.create_notes(by, [{name: getattr(file, name) for name in COLUMNS} for file in new])

@@ -1,6 +1,7 @@
 """Notes from files: what becomes of them, what is refused, and that a second import changes nothing."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from notes import transfer
 from notes.models import Note, Notebook, Revision, Writer
+from notes.verification import problems
 
 FOLDER = Path(__file__).parent / "notes_folder"
 AT_NOON = datetime(2024, 5, 31, 12, tzinfo=UTC)
@@ -471,3 +474,28 @@ def test_the_reader_alone_needs_no_database(folder):
     )
 
     assert (result.stdout, result.stderr) == ("['Plan']\n", "")
+
+
+@pytest.fixture
+def strict_sqlite(db):
+    """SQLite as a program may find it: with no more parameters in a statement than older versions take."""
+    connection.ensure_connection()
+    if connection.vendor == "sqlite":
+        before = connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+    yield
+    if connection.vendor == "sqlite":
+        connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
+
+
+def test_a_chunk_may_have_more_notes_and_tags_than_a_statement_has_parameters(notebook, folder, strict_sqlite):
+    for number in range(1100):
+        write(folder, f"{number}.md", f"---\ntags: [tag{number}]\n---\n")
+
+    assert run_import(folder) == ({"created": 1100}, 0)
+    assert run_import(folder) == ({"unchanged": 1100}, 0)
+
+    write(folder, "7.md", "---\ntags: [tag8]\n---\n")
+    assert run_import(folder) == ({"updated": 1, "unchanged": 1099}, 0)
+    assert notebook.tags.count() == 1099
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []

@@ -139,7 +139,7 @@ class SearchPagination(KeysetPagination):
         )
         positions = [position for _, position in hits]
         # One that was deleted between the two queries is not there any more.
-        found = {note.position: note for note in notes.filter(position__in=positions)}
+        found = {note.position: note for note in notes.filter(position__among=positions)}
         rows, more = page_of([found.get(position) for position in positions], self.limit)
         if more:
             self.next_link = self.link(False, hits[len(rows) - 1])
