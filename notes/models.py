@@ -382,8 +382,8 @@ class Receipt(models.Model):
     """What a request with an Idempotency-Key did, stored in the transaction that did it.
 
     Apart from the log because a request may write nothing (a PUT of what is there already) and still must do nothing
-    more when it is repeated, or may write many times (a batch). It keeps numbers of the log (or names a TagRename), no
-    content of its own: what is purged there is in no receipt either.
+    more when it is repeated, or may write many times (a batch). It keeps numbers of the log (or names a TagRename) and
+    a digest made with the SECRET_KEY, no content: what is purged there is in no receipt either.
     """
 
     notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="receipts")

@@ -1,8 +1,12 @@
 """Safe retry: the same Idempotency-Key, sent again, changes nothing and gets the same answer."""
 
+import json
 from datetime import timedelta
+from hashlib import sha256
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -125,6 +129,29 @@ def test_a_refused_request_does_not_use_up_its_key(operator, url):
 
     assert (refused.status_code, corrected.status_code) == (400, 200)
     assert Receipt.objects.count() == 1
+
+
+def test_what_was_purged_cannot_be_guessed_from_its_receipt_without_the_secret_key(operator, settings):
+    created = operator.post(NOTES, {"title": "PIN 4711"}, headers=KEY)
+    operator.delete(created["Location"])
+    operator.delete(f"/api/v1/trash/{created.data['id']}")
+
+    settings.SECRET_KEY = "that of somebody who has a copy of the database"
+    guess = operator.post(NOTES, {"title": "PIN 4711"}, headers=KEY)
+
+    assert (guess.status_code, guess.json()["code"]) == (422, "idempotency_key_reused")
+    assert "SECRET_KEY" in guess.json()["detail"]
+
+
+def test_receipts_of_before_are_brought_to_the_new_form(operator):
+    operator.post(NOTES, {"title": "Plan"}, headers=KEY)
+    old_parts = ["POST", NOTES, None, None, {"title": "Plan"}]
+    Receipt.objects.update(request_digest=sha256(json.dumps(old_parts, sort_keys=True).encode()).hexdigest())
+
+    import_module("notes.migrations.0004_receipt_digests").bring_to_the_new_form(apps, None)
+
+    assert operator.post(NOTES, {"title": "Plan"}, headers=KEY)["Idempotency-Replayed"] == "true"
+    assert operator.post(NOTES, {"title": "Other"}, headers=KEY).status_code == 422
 
 
 def test_pruning_forgets_the_keys_of_its_age_and_only_those(operator):

@@ -19,7 +19,10 @@ from notes.api.throttling import AccessThrottle
 class KeyUsedForAnotherRequest(APIException):
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
     default_code = "idempotency_key_reused"
-    default_detail = "This Idempotency-Key was sent with another request before. Choose a new one."
+    default_detail = (
+        "This Idempotency-Key was sent with another request before, or the server has another SECRET_KEY since. "
+        "Choose a new one."
+    )
 
 
 class NoLongerKept(APIException):

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.permissions import SAFE_METHODS
@@ -112,14 +113,19 @@ def idempotency_key(request):
 
 
 def request_digest(request):
-    """Return what tells one request from another: method, address, conditions and content."""
+    """Return what tells one request from another: method, address, conditions and content.
+
+    The SECRET_KEY is part of it. Otherwise a receipt would tell whoever has a copy of the database which guess at a
+    purged text is right.
+    """
     parts = [
         request.method,
         request.path.rstrip("/"),
         *(request.headers.get(name) for name in CONDITIONS),
         request.data,
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return salted_hmac("notes.receipt", digest, algorithm="sha256").hexdigest()
 
 
 CONDITIONS = ["If-Match", "If-None-Match"]
