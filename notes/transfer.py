@@ -17,7 +17,7 @@ from frontmatter.default_handlers import YAMLHandler
 from notes import tags, titles
 from notes.models import MAX_TITLE_CHARS
 
-# With this and its path, a file's note has the same id in every import. Never change it.
+# With this, its path and the name of its source, a file's note has the same id in every import. Never change it.
 FILE_NAMESPACE = uuid.UUID("058d4a61-6dae-4d25-aef2-c7951917f553")
 
 CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED = "created", "updated", "unchanged", "kept", "deleted", "failed"
@@ -41,7 +41,10 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class NoteFile:
-    """What a Markdown file says. `path` is relative to the folder, with slashes on every system."""
+    """What a Markdown file says. `path` is relative to the folder, with slashes on every system.
+
+    `source` keeps apart the files of several folders; it may be empty.
+    """
 
     path: str
     title: str
@@ -49,10 +52,12 @@ class NoteFile:
     tags: list
     created_at: datetime
     updated_at: datetime
+    source: str = ""
 
     @cached_property
     def uuid(self):
-        return uuid.uuid5(FILE_NAMESPACE, self.path)
+        # No name and no path has a NUL in it.
+        return uuid.uuid5(FILE_NAMESPACE, f"{self.source}\0{self.path}" if self.source else self.path)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class BadFile:
 # Reading
 
 
-def read_folder(folder):
+def read_folder(folder, source=""):
     """Yield a NoteFile or a BadFile for each Markdown file below the folder, always in the same order."""
     for path in markdown_paths(folder):
         if isinstance(path, BadFile):
@@ -72,7 +77,7 @@ def read_folder(folder):
             continue
         relative = path.relative_to(folder)
         try:
-            yield read_note(path, relative.as_posix())
+            yield read_note(path, relative.as_posix(), source)
         except Unusable as error:
             yield BadFile(printable(relative), str(error))
 
@@ -106,7 +111,7 @@ def markdown_paths(folder):
         pending += reversed(subfolders)
 
 
-def read_note(path, relative):
+def read_note(path, relative, source):
     """Return the NoteFile, or raise Unusable. The body is the file's text without its front matter, unaltered."""
     refuse_text("name", relative)
     # No character takes more than four bytes: a huge file is refused without being read.
@@ -137,6 +142,7 @@ def read_note(path, relative):
         tags=tags_of(metadata),
         created_at=created_at,
         updated_at=updated_at,
+        source=source,
     )
 
 

@@ -340,6 +340,29 @@ def test_a_note_keeps_its_id_in_another_notebook_and_at_another_place(notebook, 
     }
 
 
+def test_folders_with_equal_file_names_are_kept_apart_by_their_sources(notebook, folder, tmp_path_factory):
+    vaults = {"": folder, "b": tmp_path_factory.mktemp("b"), "b/c": tmp_path_factory.mktemp("c")}
+    for source, vault in vaults.items():
+        write(vault, "c/README.md", f"# Vault {source}")
+        write(vault, "README.md", f"# Readme {source}")
+
+    for source, vault in vaults.items():
+        assert run_import(vault, source=source) == ({"created": 2}, 0)
+    for source, vault in vaults.items():
+        assert run_import(vault, source=source) == ({"unchanged": 2}, 0)
+
+    titles = set(Note.objects.values_list("title", flat=True))
+    assert titles == {"Vault", "Readme", "Vault b", "Readme b", "Vault b/c", "Readme b/c"}
+    # Written out, as above.
+    assert str(Note.objects.get(title="Readme b").uuid) == "c636144e-0597-5bdf-98ac-3d802834fc81"
+
+
+@pytest.mark.parametrize("source", ["a\nb", "a\0b", "caf\udce9"])
+def test_a_source_is_one_line_of_visible_text(notebook, folder, source):
+    with pytest.raises(CommandError, match="visible text"):
+        call_command("import_notes", str(folder), f"--source={source}")
+
+
 def test_a_changed_file_is_an_edit_of_its_note(notebook, folder):
     write(folder, "note.md", "# Old")
     write(folder, "same.md", "# Same")

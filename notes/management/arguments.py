@@ -9,3 +9,9 @@ def days_in(text):
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MAX_DAYS):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 0 to {MAX_DAYS}")
     return int(text)
+
+
+def one_line_in(text):
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is not one line of visible text")
+    return text

@@ -7,6 +7,7 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from notes import transfer
+from notes.management.arguments import one_line_in
 from notes.models import Notebook, Writer
 from notes.querysets import NotebookQuerySet
 
@@ -17,7 +18,8 @@ class Command(BaseCommand):
     help = (
         "Import a folder of Markdown files, each as one note. Title, tags and dates come from the front matter; "
         "without it from the first heading or the file's name, and the file's time. A note is known by its file's path "
-        "below PATH: import the same folder again and only what has changed is written. Notes that were changed or "
+        "below PATH: import the same folder again and only what has changed is written. So a file of another folder "
+        "with the same path is taken for the same note; --source keeps the two apart. Notes that were changed or "
         "deleted here in the meantime stay as they are. A file that cannot be a note is named and left out; "
         "the exit code is then 1."
     )
@@ -25,13 +27,20 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("path", metavar="PATH", type=Path, help="the folder, with all below it")
         parser.add_argument("--notebook", metavar="NAME", default=NotebookQuerySet.DEFAULT, help="where the notes go")
+        parser.add_argument(
+            "--source",
+            metavar="NAME",
+            type=one_line_in,
+            default="",
+            help="a name for this folder, the same in each import of it; for a second folder in one notebook",
+        )
 
     def handle(self, *, path, **options):
         if not path.is_dir():
             raise CommandError(f"{path} is no folder.")
         counts = Counter()
         try:
-            self.import_folder(path, options["notebook"], counts)
+            self.import_folder(path, options["notebook"], options["source"], counts)
         except KeyboardInterrupt:
             raise CommandError(
                 f"Interrupted. What was imported stays ({summary(counts)}); run it again to go on.", returncode=130
@@ -44,7 +53,7 @@ class Command(BaseCommand):
         if counts[transfer.FAILED]:
             sys.exit(1)
 
-    def import_folder(self, path, notebook_name, counts):
+    def import_folder(self, path, notebook_name, source, counts):
         try:
             notebook = Notebook.objects.get(name=notebook_name)
         except Notebook.DoesNotExist:
@@ -53,7 +62,7 @@ class Command(BaseCommand):
         total = sum(1 for _ in transfer.markdown_paths(path)) if sys.stderr.isatty() else None
         # disable=None: silent where stderr is no terminal.
         with tqdm(total=total, unit=" files", disable=None) as bar:
-            for outcomes in transfer.import_files(notebook, BY, transfer.read_folder(path)):
+            for outcomes in transfer.import_files(notebook, BY, transfer.read_folder(path, source)):
                 counts.update(outcome for _, outcome in outcomes)
                 bad_files = [file for file, outcome in outcomes if outcome == transfer.FAILED]
                 with tqdm.external_write_mode():
