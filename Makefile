@@ -1,4 +1,4 @@
-.PHONY: run serve test prove lint openapi
+.PHONY: run serve test prove lint openapi help
 .DEFAULT_GOAL := run
 
 PYTHON ?= python3
@@ -21,8 +21,7 @@ URL := http://$(HOST):$(PORT)
 .env: | .venv/installed
 	@$(BIN)/python -m notesproject.dotenv
 
-# The service on SQLite, for development.
-run: .venv/installed .env
+run: .venv/installed .env  ## The service on SQLite, for development.
 	$(BIN)/python manage.py migrate --verbosity 0
 	@printf '\nStart page      $(URL)/\nBrowsable API   $(URL)/api/v1/notes\nDocumentation   $(URL)/api/docs\n'
 	@printf 'Administration  $(URL)/admin/   (first: $(BIN)/python manage.py createsuperuser)\n\nA first note, from this folder:\n\n'
@@ -36,28 +35,26 @@ GRANIAN := $(BIN)/granian --interface wsgi --http 1 --no-ws --workers 1 --respaw
 	--blocking-threads 160 --blocking-threads-idle-timeout 60 \
 	--http1-header-read-timeout 15000 --workers-kill-timeout 20
 
-# The same service as in production: DEBUG off, a real server, static files collected.
 serve: export DEBUG = False
-serve: .venv/installed .env
+serve: .venv/installed .env  ## The same as in production: DEBUG off, a real server, static files collected.
 	$(BIN)/python manage.py migrate --verbosity 0
 	$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	$(BIN)/python manage.py check
 	$(GRANIAN) --host $(HOST) --port $(PORT) notesproject.wsgi:application
 
-# The whole suite, on SQLite and then on a PostgreSQL that it starts itself.
-test: .venv/installed-dev
-	$(BIN)/python -m pytest -q
-	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -q
+test: .venv/installed-dev  ## The whole suite on SQLite and, beside it, on a PostgreSQL that it starts itself.
+	$(BIN)/python -m tests
 
-# The longer proofs, on both databases.
-prove: .venv/installed-dev
-	$(BIN)/python -m pytest -q -m prove
-	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -q -m prove
+prove: .venv/installed-dev  ## The longer proofs, on both databases.
+	$(BIN)/python -m tests -m prove
 
-lint: .venv/installed-dev
+lint: .venv/installed-dev  ## Style and common mistakes.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Write the OpenAPI document anew; a test holds the committed one equal to the code.
-openapi: .venv/installed-dev
+# A test holds the committed one equal to the code.
+openapi: .venv/installed-dev  ## Write the OpenAPI document anew.
 	DEBUG=True $(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml
+
+help:  ## This list.
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile | expand -t 16

@@ -1,4 +1,4 @@
-"""Run a command with DATABASE_URL set to a throw-away PostgreSQL server.
+"""Run a command with DATABASE_URL, and TESTS_DATABASE_URL for pytest, set to a throw-away PostgreSQL server.
 
     python -m tests.postgres pytest -q
 
@@ -217,7 +217,7 @@ def main(arguments):
     try:
         with postgres() as (url, bin_dir):
             env = without_pg_variables()
-            env["DATABASE_URL"] = url
+            env["DATABASE_URL"] = env["TESTS_DATABASE_URL"] = url
             env["PATH"] = os.pathsep.join([str(bin_dir), str(Path(sys.executable).parent), env.get("PATH", "")])
             try:
                 return command.run(arguments, env)

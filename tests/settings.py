@@ -10,7 +10,8 @@ import tempfile
 
 from tests.keys import OPERATOR_KEY
 
-for name in [name for name in os.environ if name.startswith("NOTES_")]:
+OTHERS = {"CACHE_URL", "CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS"}
+for name in [name for name in os.environ if name.startswith("NOTES_") or name in OTHERS]:
     del os.environ[name]
 os.environ.update(
     NOTES_ENV_FILE=os.devnull,
@@ -22,9 +23,9 @@ os.environ.update(
     NOTES_RATE_READS="off",
     NOTES_RATE_WRITES="off",
     NOTES_RATE_FAILURES="off",
+    # Only tests/postgres.py gives another one: a DATABASE_URL of the machine's may be that of the service.
+    DATABASE_URL=os.environ.get("TESTS_DATABASE_URL", "sqlite:///unused.sqlite3"),
 )
-# tests/postgres.py sets it for the second run.
-os.environ.setdefault("DATABASE_URL", "sqlite:///unused.sqlite3")
 
 from notesproject.settings import *  # noqa: E402, F403
 

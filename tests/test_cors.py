@@ -6,6 +6,8 @@ from rest_framework.test import APIClient
 from tests.keys import OPERATOR_KEY
 from tests.problems import problem_of
 
+pytestmark = pytest.mark.once
+
 NOTES = "/api/v1/notes"
 APP = "https://app.example.org"
 

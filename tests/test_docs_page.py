@@ -10,6 +10,8 @@ import yaml
 from django.contrib.staticfiles import finders
 from django.urls import reverse_lazy
 
+pytestmark = pytest.mark.once
+
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 

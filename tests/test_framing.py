@@ -15,6 +15,8 @@ from tests.keys import OPERATOR_KEY
 from tests.server import serving, serving_for_development
 from tests.wire import Connection
 
+pytestmark = pytest.mark.once
+
 NOTES = "/api/v1/notes"
 MAX_BYTES = 2_500_000
 TIMEOUT_SECONDS = 20

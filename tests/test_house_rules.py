@@ -7,6 +7,8 @@ import pytest
 
 from notesproject.settings import BASE_DIR
 
+pytestmark = pytest.mark.once
+
 NOTES = BASE_DIR / "notes"
 MODULES = sorted(path for path in NOTES.rglob("*.py") if "migrations" not in path.parts)
 NAMES = [str(path.relative_to(BASE_DIR)) for path in MODULES]

@@ -6,6 +6,8 @@ from django.core.management import call_command
 
 from notesproject.settings import BASE_DIR
 
+pytestmark = pytest.mark.once
+
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 

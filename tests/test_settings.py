@@ -14,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from notesproject import dotenv
 from notesproject.settings import BASE_DIR, ENVIRONMENT, EXAMPLE_SECRETS, REQUIRED, database
 
+pytestmark = pytest.mark.once
+
 GOOD = {
     "DJANGO_SETTINGS_MODULE": "notesproject.settings",
     "NOTES_ENV_FILE": os.devnull,

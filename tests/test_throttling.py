@@ -205,6 +205,7 @@ def test_behind_a_proxy_each_address_has_a_count_of_its_own(stranger, settings):
 # Wrong keys
 
 
+@pytest.mark.once
 def test_of_three_thousand_wrong_keys_all_beyond_the_rate_are_429s(notebook, settings):
     settings.NOTES_RATE_FAILURES = (20, DAY)
 
@@ -311,6 +312,7 @@ def wait_until_it_answers(client):
             time.sleep(0.02)
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_of_a_hundred_requests_to_two_servers_exactly_as_many_pass_as_the_rate_allows(notebook):
     with redis_server() as (url, process):
