@@ -14,6 +14,6 @@ def bring_to_the_new_form(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notes", "0003_search_format")]
+    dependencies = [("notes", "0005_position_first")]
 
     operations = [migrations.RunPython(bring_to_the_new_form)]
