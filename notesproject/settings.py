@@ -364,12 +364,15 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "notes.request_id.RequestIdFilter"}},
+    "filters": {
+        "request_id": {"()": "notes.request_id.RequestIdFilter"},
+        "short_security": {"()": "notes.logs.ShortSecurityFilter"},
+    },
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
     },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"},
+        "stderr": {"class": "logging.StreamHandler", "filters": ["request_id", "short_security"], "formatter": "line"},
     },
     "root": {"handlers": ["stderr"], "level": read("NOTES_LOG_LEVEL")},
     "loggers": {

@@ -25,6 +25,7 @@ FLOORS = [
         "notes.tags",
         "notes.titles",
         "notes.request_id",
+        "notes.logs",
         "notes.diffs",
         "notes.words",
         "notes.databases",
@@ -97,7 +98,7 @@ def test_only_the_api_and_the_admin_speak_http(path):
 
 
 def test_the_floor_below_the_models_knows_no_database():
-    for name in ("keys", "tags", "titles", "request_id"):
+    for name in ("keys", "tags", "titles", "request_id", "logs"):
         assert not [imported for imported in imports(NOTES / f"{name}.py") if within(imported, "django")]
 
 

@@ -4,6 +4,7 @@ import logging
 import uuid
 
 import pytest
+from rest_framework.test import APIClient
 
 from tests.keys import OPERATOR_KEY
 from tests.problems import problem_of
@@ -55,6 +56,43 @@ def test_a_refused_host_has_its_id_and_log_line_too(stranger, log_lines):
 
     assert response["X-Request-ID"] == "find-me"
     assert f"[find-me] GET {NOTES!r} 400 " in log_lines.getvalue()
+
+
+@pytest.mark.parametrize("path", [NOTES, "/", "/admin/", "/healthz", "/nope"])
+@pytest.mark.parametrize("host", ["evil.example", "evil example\x1b[2J", "x" * 60_000])
+def test_a_refused_host_is_a_400_and_one_short_line(stranger, log_lines, path, host):
+    response = stranger.get(path, headers={"Host": host})
+
+    [reason, request] = log_lines.getvalue().splitlines()
+    assert response.status_code == 400
+    assert "ERROR django.security.DisallowedHost" in reason
+    assert len(reason) < 350
+    assert "\x1b" not in reason
+    assert f"{path!r} 400 " in request
+
+
+def test_whatever_is_suspicious_is_one_short_line(staff, log_lines):
+    tries = [
+        staff.get("/admin/notes/notebook/?keys__digest__%0Aforged=1"),
+        staff.get("/admin/notes/note/?title__regex=" + "x" * 5000),
+        staff.get("/admin/notes/note/?_to_field=a%0Aforged"),
+        staff.get("/admin/notes/note/?" + "&a=" * 2000),
+    ]
+
+    assert [response.status_code for response in tries] == [400] * 4
+    lines = log_lines.getvalue().splitlines()
+    assert [" django.security." in line for line in lines] == [True, False] * 4
+    assert max(map(len, lines)) < 350
+
+
+def test_a_form_without_its_token_is_one_line(log_lines, notebook):
+    browser = APIClient(enforce_csrf_checks=True)
+
+    browser.post("/login/", {}, headers={"Origin": "https://evil.example/" + "x" * 5000})
+
+    [reason, _] = log_lines.getvalue().splitlines()
+    assert " django.security.csrf " in reason
+    assert len(reason) < 350
 
 
 def test_the_log_shows_no_query_no_key_and_no_content(operator, stranger, log_lines):
