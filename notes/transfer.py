@@ -33,6 +33,7 @@ MAX_YAML_DEPTH = 10
 COLUMNS = ["title", "body", "tags", "uuid", "created_at", "updated_at"]
 CREATED_KEYS = ["date", "created", "created_at"]
 UPDATED_KEYS = ["updated", "modified", "updated_at"]
+KNOWN_KEYS = {"title", "tags", *CREATED_KEYS, *UPDATED_KEYS}
 
 
 class Unusable(Exception):
@@ -43,7 +44,8 @@ class Unusable(Exception):
 class NoteFile:
     """What a Markdown file says. `path` is relative to the folder, with slashes on every system.
 
-    `source` keeps apart the files of several folders; it may be empty.
+    `source` keeps apart the files of several folders; it may be empty. `left_out` are the names in the front matter of
+    which a note keeps nothing.
     """
 
     path: str
@@ -53,6 +55,7 @@ class NoteFile:
     created_at: datetime
     updated_at: datetime
     source: str = ""
+    left_out: tuple = ()
 
     @cached_property
     def uuid(self):
@@ -143,6 +146,7 @@ def read_note(path, relative, source):
         created_at=created_at,
         updated_at=updated_at,
         source=source,
+        left_out=tuple(name for name in metadata if name not in KNOWN_KEYS),
     )
 
 
@@ -155,9 +159,9 @@ def refuse_text(what, text):
         raise Unusable(f"the {what} is not UTF-8") from None
 
 
-def printable(path):
-    """Return the path as one line that a terminal can show: names may hold any byte but the slash."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path.as_posix())
+def printable(name):
+    """Return a name or path as one line that a terminal can show: those of files hold any byte but the slash."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(name))
 
 
 # Front matter

@@ -284,14 +284,30 @@ def test_the_folder_becomes_notes_and_bad_files_are_named(notebook, capsys):
 
     assert result == ({"created": 6, "failed": 2}, 1)
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 2
+    assert len(errors) == 3
     assert errors[0].startswith("bad-front-matter.md: the front matter is not YAML: ")
     assert errors[1] == "bad-tags.md: a tag is not text"
+    assert errors[2] == "Left out of the front matter, as notes have no such fields: author (1)."
     note = Note.objects.get(title="Reading list: winter")
     assert note.tags == ["books", "no", "2024"]
     assert note.created_at == datetime(2024, 1, 5, tzinfo=UTC)
     assert note.updated_at == datetime(2024, 2, 10, 17, 30, tzinfo=UTC)
     assert set(Revision.objects.values_list("writer", "writer_name")) == {("command:import_notes", "import_notes")}
+
+
+def test_names_in_the_front_matter_that_notes_do_not_have_are_told_once(notebook, folder, capsys):
+    names = "".join(f"name{number}: x\n" for number in range(10))
+    write(folder, "a.md", "---\ntitle: A\ndate: 2024-01-05\naliases: [x]\nAuthor: me\n---\n")
+    write(folder, "b.md", f'---\nauthor: me\n"\\e[2Jred": x\n{names}---\n')
+
+    run_import(folder)
+
+    told = capsys.readouterr().err
+    assert told.startswith("Left out of the front matter, as notes have no such fields: author (2), aliases (1), ")
+    assert "\\x1b[2jred (1)" in told
+    assert told.endswith(", and 3 more.\n")
+    assert run_import(folder) == ({"unchanged": 2}, 0)
+    assert capsys.readouterr().err == ""
 
 
 def test_no_note_was_changed_before_it_was_created(notebook, folder):

@@ -11,6 +11,7 @@ from notes.management.arguments import one_line_in
 from notes.models import Notebook, Writer
 from notes.querysets import NotebookQuerySet
 
+MOST_NAMES = 10
 BY = Writer(id="command:import_notes", name="import_notes")
 
 
@@ -20,8 +21,8 @@ class Command(BaseCommand):
         "without it from the first heading or the file's name, and the file's time. A note is known by its file's path "
         "below PATH: import the same folder again and only what has changed is written. So a file of another folder "
         "with the same path is taken for the same note; --source keeps the two apart. Notes that were changed or "
-        "deleted here in the meantime stay as they are. A file that cannot be a note is named and left out; "
-        "the exit code is then 1."
+        "deleted here in the meantime stay as they are. Other names in the front matter are left out, "
+        "and told. A file that cannot be a note is named and left out; the exit code is then 1."
     )
 
     def add_arguments(self, parser):
@@ -38,9 +39,9 @@ class Command(BaseCommand):
     def handle(self, *, path, **options):
         if not path.is_dir():
             raise CommandError(f"{path} is no folder.")
-        counts = Counter()
+        counts, left_out = Counter(), Counter()
         try:
-            self.import_folder(path, options["notebook"], options["source"], counts)
+            self.import_folder(path, options["notebook"], options["source"], counts, left_out)
         except KeyboardInterrupt:
             raise CommandError(
                 f"Interrupted. What was imported stays ({summary(counts)}); run it again to go on.", returncode=130
@@ -49,11 +50,13 @@ class Command(BaseCommand):
             raise CommandError(
                 f"The database refused: {error}. What was imported stays ({summary(counts)}); run it again to go on."
             ) from error
+        if left_out:
+            self.stderr.write(f"Left out of the front matter, as notes have no such fields: {most_common(left_out)}.")
         self.stdout.write(summary(counts))
         if counts[transfer.FAILED]:
             sys.exit(1)
 
-    def import_folder(self, path, notebook_name, source, counts):
+    def import_folder(self, path, notebook_name, source, counts, left_out):
         try:
             notebook = Notebook.objects.get(name=notebook_name)
         except Notebook.DoesNotExist:
@@ -64,11 +67,18 @@ class Command(BaseCommand):
         with tqdm(total=total, unit=" files", disable=None) as bar:
             for outcomes in transfer.import_files(notebook, BY, transfer.read_folder(path, source)):
                 counts.update(outcome for _, outcome in outcomes)
+                written = [file for file, outcome in outcomes if outcome in {transfer.CREATED, transfer.UPDATED}]
+                left_out.update(name for file in written for name in file.left_out)
                 bad_files = [file for file, outcome in outcomes if outcome == transfer.FAILED]
                 with tqdm.external_write_mode():
                     for file in bad_files:
                         self.stderr.write(f"{file.path}: {file.reason}")
                 bar.update(len(outcomes))
+
+
+def most_common(counts):
+    names = [f"{transfer.printable(name)} ({count})" for name, count in counts.most_common(MOST_NAMES)]
+    return ", ".join(names) + (f", and {len(counts) - MOST_NAMES} more" if len(counts) > MOST_NAMES else "")
 
 
 def summary(counts):
