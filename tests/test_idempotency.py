@@ -148,7 +148,7 @@ def test_receipts_of_before_are_brought_to_the_new_form(operator):
     old_parts = ["POST", NOTES, None, None, {"title": "Plan"}]
     Receipt.objects.update(request_digest=sha256(json.dumps(old_parts, sort_keys=True).encode()).hexdigest())
 
-    import_module("notes.migrations.0004_receipt_digests").bring_to_the_new_form(apps, None)
+    import_module("notes.migrations.0006_receipt_digests").bring_to_the_new_form(apps, None)
 
     assert operator.post(NOTES, {"title": "Plan"}, headers=KEY)["Idempotency-Replayed"] == "true"
     assert operator.post(NOTES, {"title": "Other"}, headers=KEY).status_code == 422
