@@ -1,6 +1,8 @@
 """One search, two engines: the same query finds the same notes, in the same order, on SQLite and PostgreSQL."""
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import product
@@ -9,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.core.management import call_command
+from django.db import connections
 from django.utils import timezone
 
 from notes import search, words
@@ -464,6 +467,33 @@ def test_what_a_search_found_while_the_index_was_made_anew_is_never_confirmed(op
         again = operator.get(NOTES, {"q": "plan"}, headers={"If-None-Match": answer["ETag"]})
         assert again.status_code == 200
         assert len(again.data["results"]) == 30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_index_is_rebuilt_while_others_write(notebook, by):
+    others = [notebook, *(Notebook.objects.create(name=f"other {number}") for number in range(2))]
+    is_over = threading.Event()
+
+    def write(notebook):
+        try:
+            while not is_over.is_set():
+                note = notebook.create_note(by, title="Plan")
+                note.edit(by, body="Changed")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(3) as threads:
+        writers = [threads.submit(write, other) for other in others]
+        try:
+            for _ in range(4):
+                call_command("rebuild_search")
+        finally:
+            is_over.set()
+
+    assert [writer.result() for writer in writers] == [None] * 3
+    for other in others:
+        assert list(problems(other)) == []
+    assert not Notebook.objects.wrongly_indexed().exists()
 
 
 def search_for_plan(client):
