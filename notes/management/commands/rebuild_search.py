@@ -11,8 +11,7 @@ CHUNK_NOTES = 500
 class Command(BaseCommand):
     help = (
         "Make the search index and the count of tags anew from the notes, while the service runs: until it is done, "
-        "searches find only what is in it again. Needed after an upgrade whose notes say so, and when `check` tells "
-        "that the index is missing."
+        "searches find only what is in it again. Needed when `check --database default`, or `migrate`, asks for it."
     )
 
     def handle(self, **options):
