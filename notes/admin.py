@@ -26,6 +26,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 
 from notes import diffs
+from notes.api import audit
 from notes.forms import ApiKeyForm, NoteForm
 from notes.models import CONTENT, ApiKey, Note, Notebook, Revision, Writer
 
@@ -466,6 +467,7 @@ class ApiKeyAdmin(ListAdmin):
         else:
             made, request.text_of_new_key = ApiKey.make(writer(request), **form.cleaned_data)
             obj.pk = made.pk
+            audit.log("key_made", request, key=made)
 
     def response_add(self, request, obj, post_url_continue=None):
         """Show the text in the answer to the form: on the way through a redirect it would lie in a cookie."""
@@ -479,5 +481,6 @@ class ApiKeyAdmin(ListAdmin):
         revoked = [key for key in queryset if key.revoke()]
         for key in revoked:
             self.log_change(request, key, "Revoked.")
+            audit.log("key_revoked", request, key=key)
         count = len(revoked)
         self.message_user(request, f"Revoked {count} {'key' if count == 1 else 'keys'}.", messages.SUCCESS)

@@ -380,6 +380,8 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         # RequestLogMiddleware writes one line for every request; these two would repeat it.
         "django.request": {"level": "CRITICAL"},
+        # Ours say who and from where in one form; those of django-axes mask both.
+        "axes": {"level": "ERROR"},
         "django.server": {"handlers": [], "level": "CRITICAL", "propagate": False},
     },
 }

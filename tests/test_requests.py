@@ -103,7 +103,7 @@ def test_the_log_shows_no_query_no_key_and_no_content(operator, stranger, log_li
 
     written = log_lines.getvalue()
 
-    assert len(written.splitlines()) == 4
+    assert len(written.splitlines()) == 5
     for private in ("my-diagnosis", "limit", OPERATOR_KEY, "a-mistyped-key", "my-title", "my-body", "sessionid"):
         assert private not in written
 

@@ -22,6 +22,14 @@ class OperatorKey:
         return Notebook.objects.default()
 
 
+class ClosedKey(AuthenticationFailed):
+    """A key that is known and opens nothing any more: the log can say which."""
+
+    def __init__(self, key, detail, code):
+        super().__init__(detail, code)
+        self.writer_id = key.writer_id
+
+
 class KeyAuthentication(BaseAuthentication):
     """Sets `request.auth` to the ApiKey, or the OperatorKey, of the X-API-Key header. One query.
 
@@ -72,9 +80,9 @@ def key_of(text):
 
 def raise_401_if_closed(key):
     if key.revoked_at:
-        raise AuthenticationFailed("This API key was revoked.", code="revoked_key")
+        raise ClosedKey(key, "This API key was revoked.", "revoked_key")
     if key.has_expired:
-        raise AuthenticationFailed("This API key has expired.", code="expired_key")
+        raise ClosedKey(key, "This API key has expired.", "expired_key")
 
 
 class StaffSessionAuthentication(SessionAuthentication):

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
 
 from notes import databases
+from notes.api import audit
 
 logger = logging.getLogger("notes.errors")
 
@@ -92,6 +93,8 @@ def exception_handler(error, context):
         status_code = 400
     elif isinstance(error, exceptions.APIException):
         status_code, detail, code = error.status_code, str(error.detail), error.get_codes()
+        if isinstance(error, (exceptions.AuthenticationFailed, exceptions.Throttled)):
+            audit.log_refusal(code, request, by=getattr(error, "writer_id", None))
         if getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = error.auth_header
         if getattr(error, "wait", None):

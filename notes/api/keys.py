@@ -7,6 +7,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from notes.api import audit
 from notes.api.fields import parsed_uuid
 from notes.api.notebooks import NotebookView
 from notes.api.pagination import KeysetPagination
@@ -42,6 +43,7 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         serializer.is_valid(raise_exception=True)
         raise_400_if_it_outlives(self.access, serializer.validated_data["expires_at"])
         key, text = ApiKey.make(self.access.writer, notebook=self.notebook, **serializer.validated_data)
+        audit.log("key_made", request, key=key)
         key.key = text
         # The one answer with a secret in it: no cache on its way keeps it.
         headers = {"Cache-Control": "no-store"}
@@ -53,6 +55,7 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         key = self.get_queryset().filter(pk=key_id).first() if key_id else None
         if key is None or not key.revoke():
             raise NotFound("Key not found.")
+        audit.log("key_revoked", request, key=key)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -8,6 +8,7 @@ import uuid_utils.compat
 from django.conf import settings
 
 from notes import databases, request_id
+from notes.api import audit
 from notes.api.errors import problem_response
 
 logger = logging.getLogger("notes.requests")
@@ -33,7 +34,9 @@ class RequestLogMiddleware:
             response["X-Request-ID"] = request.id
             milliseconds = (time.monotonic() - started) * 1000
             # The path without its query: what people search for is nobody's business in a log.
-            logger.info("%s %r %d %.1fms", request.method, request.path, response.status_code, milliseconds)
+            line = "%s %r %d %.1fms %s"
+            said = [request.method, request.path, response.status_code, milliseconds, audit.origin(request)]
+            logger.info(line, *said)
             return response
         finally:
             request_id.current.reset(token)

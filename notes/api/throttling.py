@@ -10,7 +10,7 @@ are there to keep the service usable, and must not be what takes it down. Keys s
 import hashlib
 import logging
 import time
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 from axes.handlers.database import AxesDatabaseHandler
 from django.conf import settings
@@ -19,6 +19,8 @@ from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.throttling import BaseThrottle
+
+from notes.api import audit
 
 logger = logging.getLogger("notes.throttling")
 
@@ -133,7 +135,14 @@ class LoginHandler(AxesDatabaseHandler):
         window = window_of_logins(request)
         if window is not None and not request.axes_locked_out:
             window.count()
+        if request:
+            # Without the name: a password is soon typed into the wrong field.
+            audit.log_refusal("login_refused" if request.axes_locked_out else "login_failed", request)
         super().user_login_failed(sender, credentials, request, **kwargs)
+
+    def user_logged_in(self, sender, request, user, **kwargs):
+        audit.log("logged_in", request, by=audit.id_of(user))
+        super().user_logged_in(sender, request, user, **kwargs)
 
 
 def window_of_logins(request):
@@ -147,13 +156,10 @@ def address_of(request):
 
     Of IPv6 the first 64 bits: whoever has one address there has all the others with the same beginning.
     """
-    try:
-        address = ip_address(BaseThrottle().get_ident(request))
-    except ValueError:
-        return None
-    if address.version == 6 and address.ipv4_mapped is None:
-        return str(IPv6Address(int(address) >> 64 << 64))
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    address = audit.ip_of(request)
+    if address is not None and address.version == 6:
+        address = IPv6Address(int(address) >> 64 << 64)
+    return address and str(address)
 
 
 def login_name_of(request, credentials):
