@@ -18,11 +18,15 @@ URL := http://$(HOST):$(PORT)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+# Here a database is made, once: a start that misses the one it had does not go on with an empty one. Where the
+# environment says which it is (a container, which may begin without .env each time), it is made by hand.
 .env: | .venv/installed
 	@$(BIN)/python -m notesproject.dotenv
+	$(if $(DATABASE_URL),,$(BIN)/python manage.py migrate --verbosity 0)
 
 run: .venv/installed .env  ## The service on SQLite, for development.
-	$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python -m notesproject.port $(HOST) $(PORT)
+	$(BIN)/python manage.py migrate --existing --verbosity 0
 	@printf '\nStart page      $(URL)/\nBrowsable API   $(URL)/api/v1/notes\nDocumentation   $(URL)/api/docs\n'
 	@printf 'Administration  $(URL)/admin/   (first: $(BIN)/python manage.py createsuperuser)\n\nA first note, from this folder:\n\n'
 	@printf '%s\n\n' 'curl -X POST $(URL)/api/v1/notes -H "X-API-Key: $$(sed -n s/^API_KEY=//p .env)" -H "Content-Type: application/json" -d '"'"'{"title": "Hello", "body": "My first note"}'"'"
@@ -37,7 +41,8 @@ GRANIAN := $(BIN)/granian --interface wsgi --http 1 --no-ws --workers 1 --respaw
 
 serve: export DEBUG = False
 serve: .venv/installed .env  ## The same as in production: DEBUG off, a real server, static files collected.
-	$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python -m notesproject.port $(HOST) $(PORT)
+	$(BIN)/python manage.py migrate --existing --verbosity 0
 	$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	$(BIN)/python manage.py check
 	$(GRANIAN) --host $(HOST) --port $(PORT) notesproject.wsgi:application

@@ -208,10 +208,10 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
     "corsheaders",
-    # Before REST framework, some of whose templates are replaced.
+    # Before REST framework, some of whose templates are replaced, and static files, whose runserver is.
     "notes",
+    "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",

@@ -1,16 +1,22 @@
 import os
+import sys
 import threading
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notesproject.settings")
 
+from notes import database_file, turns
+from notesproject.framing import ExactBody
+
+problem = database_file.problem_of(settings.DATABASES["default"])
+if problem:
+    sys.exit(problem)
+
 django_application = get_wsgi_application()
 
-from django.conf import settings  # noqa: E402  (the settings are there once Django is set up)
-
-from notes import renames, turns  # noqa: E402
-from notesproject.framing import ExactBody  # noqa: E402
+from notes import renames  # noqa: E402  (its models are there once Django is set up)
 
 
 def in_turn(environ, start_response):

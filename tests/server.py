@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from django.db import connection
+
+from notesproject.settings import ENVIRONMENT
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_SECONDS = 20
@@ -80,6 +83,25 @@ def process_environment():
     Without tests.settings, which pytest-django has put there: it would make up a database of its own.
     """
     return os.environ | {"DJANGO_SETTINGS_MODULE": "notesproject.settings", "DATABASE_URL": database_url()}
+
+
+def fresh_copy(folder):
+    """Copy the project as a clone has it, without .env and database; what is installed is shared."""
+    kept_out = shutil.ignore_patterns(".*", "*.sqlite3*", "staticfiles", "tests", "__pycache__")
+    shutil.copytree(PROJECT, folder, ignore=kept_out)
+    shutil.copy(PROJECT / ".env.example", folder)
+    (folder / ".venv").symlink_to(sys.prefix)
+
+
+def make(*arguments):
+    """Return the command that has make install nothing."""
+    return ["make", "--old-file=.venv/installed", *arguments]
+
+
+def environment_of_a_newcomer():
+    """Return an environment with neither the settings of the tests nor the flags of the make that may run them."""
+    ours = {*ENVIRONMENT, "NOTES_ENV_FILE", "DJANGO_SETTINGS_MODULE", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
+    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 def database_url():

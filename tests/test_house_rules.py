@@ -16,7 +16,7 @@ NAMES = [str(path.relative_to(BASE_DIR)) for path in MODULES]
 # Imports run from the left to the right, never back.
 FLOORS = [
     ["notes.api", "notes.admin", "notes.forms", "notes.management", "notes.checks", "notes.apps"],
-    ["notes.transfer", "notes.verification", "notes.renames"],
+    ["notes.transfer", "notes.verification", "notes.renames", "notes.database_file"],
     ["notes.models"],
     ["notes.querysets"],
     [

@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,15 +16,13 @@ import pytest
 from django.db import connection
 
 from notes.models import Note
-from notesproject.settings import ENVIRONMENT
-from tests.server import PROJECT, free_port, serving
+from tests.server import environment_of_a_newcomer, free_port, fresh_copy, make, serving
 from tests.wire import Connection
 
 NOTES = "/api/v1/notes"
 START_SECONDS = 60
 # The kill timeout of granian is the longest a stop may take, and only with an upload that stalls.
 STOP_SECONDS = 10
-KEPT_OUT = (".*", "*.sqlite3*", "staticfiles", "tests", "__pycache__")
 
 
 @dataclass(frozen=True)
@@ -68,17 +64,23 @@ def service(tmp_path_factory, django_db_setup):
     if connection.vendor != "sqlite":
         pytest.skip("the run on SQLite has tried it")
     folder = tmp_path_factory.mktemp("make-serve") / "project"
-    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*KEPT_OUT))
-    shutil.copy(PROJECT / ".env.example", folder)
-    (folder / ".venv").symlink_to(sys.prefix)
-    # Neither the settings of the tests nor the flags of the `make` that may run them.
-    ours = {*ENVIRONMENT, "NOTES_ENV_FILE", "DJANGO_SETTINGS_MODULE", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
-    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    fresh_copy(folder)
+    with made("serve", folder) as service:
+        yield service
+
+
+@contextmanager
+def made(target, folder):
+    """Yield the Service that `make serve` or `make run` starts there."""
     port = free_port()
-    command = ["make", "serve", f"PORT={port}", "--old-file=.venv/installed"]
     with (folder / "stdout").open("w") as stdout, (folder / "stderr").open("w") as stderr:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+            make(target, f"PORT={port}"),
+            cwd=folder,
+            env=environment_of_a_newcomer(),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
         )
     service = Service(folder, f"http://127.0.0.1:{port}", process)
     try:
