@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from django.db import models
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import F, Func, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.lookups import In
 
@@ -29,6 +29,27 @@ class Among(In):
         if connection.vendor == "sqlite":
             return f"{column} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(values)]
         return f"{column} = ANY(%s)", [*params, values]
+
+
+class ByteLength(Func):
+    """How long a text is in UTF-8: both databases know that without reading it. To count characters they read it."""
+
+    template = "OCTET_LENGTH(%(expressions)s)"
+    template_of_sqlite = "LENGTH(CAST(%(expressions)s AS BLOB))"
+    output_field = models.IntegerField()
+
+    def as_sqlite(self, compiler, connection):
+        return self.as_sql(compiler, connection, template=self.template_of_sqlite)
+
+
+class Short(ByteLength):
+    """A text of at most SHORT_BYTES; of a longer one None, and it is not read."""
+
+    # A page of the most rows with as much text each is not too much.
+    SHORT_BYTES = 10_000
+    template = f"CASE WHEN {ByteLength.template} <= {SHORT_BYTES} THEN %(expressions)s END"
+    template_of_sqlite = f"CASE WHEN {ByteLength.template_of_sqlite} <= {SHORT_BYTES} THEN %(expressions)s END"
+    output_field = models.TextField()
 
 
 class NotebookQuerySet(models.QuerySet):
@@ -80,6 +101,13 @@ class NoteQuerySet(models.QuerySet):
         # The bounds of the position say nothing new but to the database, which walks along it.
         bounds = {"created_at__gt": after, "created_at__lt": before, "position__gte": first, "position__lt": end}
         return self.filter(**{lookup: value for lookup, value in bounds.items() if value is not None})
+
+    def with_short_bodies(self):
+        """Return the notes with `body_bytes` and `short_body`, None where it is long, in place of the deferred body.
+
+        A list can then be cut before the long ones are read.
+        """
+        return self.annotate(body_bytes=ByteLength("body"), short_body=Short("body")).defer("body")
 
     def trashed(self):
         return self.filter(deleted_at__isnull=False, purged_at=None)

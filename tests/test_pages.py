@@ -1,5 +1,6 @@
 """Pages of a list: each note on one page, however many are written while somebody turns them."""
 
+import tracemalloc
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from notes import search
 
-NOTES = "/api/v1/notes"
+NOTES, CHANGES = "/api/v1/notes", "/api/v1/changes"
 
 
 @pytest.fixture
@@ -230,6 +231,47 @@ def test_long_notes_end_a_page_early_backwards_too(stranger, long_notes):
 
     assert [len(page["results"]) for page in pages] == [20, 4]
     assert ids_of(*pages[::-1], last) == [str(note.uuid) for note in long_notes]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{NOTES}?limit=200",
+        f"{NOTES}?limit=200&q=novel",
+        f"{NOTES}?limit=200&q=novel&ordering=title",
+        f"{CHANGES}?limit=200",
+    ],
+)
+def test_of_long_notes_no_more_are_read_than_are_shown(stranger, notebook, by, address):
+    notebook.create_notes(by, [{"title": f"Novel {number}", "body": "x" * 100_000} for number in range(150)])
+    stranger.get(address)
+
+    tracemalloc.start()
+    page = stranger.get(address).json()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(page["results"]) == 20
+    assert peak < 12_000_000  # All bodies alone would be 15 MB.
+
+
+@pytest.mark.parametrize(("body", "is_short"), [("x" * 10_000, True), ("x" * 10_001, False), ("語" * 3334, False)])
+def test_a_body_is_read_with_its_row_up_to_ten_thousand_bytes(notebook, by, body, is_short):
+    notebook.create_notes(by, [{"title": "x", "body": body}])
+
+    note = notebook.notes.with_short_bodies().get()
+
+    assert note.short_body == (body if is_short else None)
+    assert note.body_bytes == len(body.encode())
+    assert note.body == body
+
+
+def test_a_page_of_short_and_long_notes_shows_all_of_each(stranger, notebook, by):
+    bodies = ["", "short", "語" * 100_000, "x" * 100_000, "y" * 10_001]
+    notebook.create_notes(by, [{"title": "x", "body": body} for body in bodies])
+
+    for address in (NOTES, f"{NOTES}?q=x", CHANGES):
+        assert {note["body"] for note in stranger.get(address).json()["results"]} == set(bodies)
 
 
 def test_long_notes_without_their_bodies_are_one_page(stranger, long_notes):

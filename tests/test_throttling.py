@@ -151,6 +151,26 @@ def test_memory_keeps_count_of_thousands_of_clients():
     assert cache_settings("locmemcache://")["OPTIONS"]["MAX_ENTRIES"] >= 10_000
 
 
+@pytest.mark.parametrize("address", [NOTES, f"{NOTES}?q=novel", f"{NOTES}?q=novel&ordering=title", "/api/v1/changes"])
+def test_a_list_counts_once_more_for_each_hundred_thousand_characters(stranger, notebook, by, settings, address):
+    settings.NOTES_RATE_READS = (10, DAY)
+    notebook.create_notes(by, [{"title": f"Novel {number}", "body": "x" * 50_000} for number in range(7)])
+
+    got = [stranger.get(address) for _ in range(4)]
+
+    assert [response["RateLimit"][:11] for response in got[:2]] == ['"reads";r=6', '"reads";r=2']
+    assert [response.status_code for response in got] == [200, 200, 200, 429]
+
+
+def test_a_list_without_long_bodies_counts_once(stranger, notebook, by, settings):
+    settings.NOTES_RATE_READS = (10, DAY)
+    notebook.create_notes(by, [{"title": "x", "body": "x" * 100_000}, *[{"title": "x", "body": "x" * 550}] * 50])
+
+    assert '"reads";r=9' in stranger.get(NOTES)["RateLimit"]
+    assert '"reads";r=8' in stranger.get(f"{NOTES}?limit=200&omit=body")["RateLimit"]
+    assert stranger.get(NOTES).status_code == 200
+
+
 # Addresses
 
 

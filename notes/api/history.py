@@ -32,6 +32,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
     page_order = ["-deleted_at", "-position"]
+    shows_bodies = True
     query_params = {"list": KeysetPagination.query_params}
     error_statuses = {"destroy": {412, 422, 428}}
 

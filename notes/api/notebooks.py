@@ -39,6 +39,8 @@ class NotebookView(APIView):
     # The query parameters that each action knows; all others are a 400.
     query_params = {}
     repeatable_params = frozenset()
+    # Whether its list shows notes with their bodies, which may be long.
+    shows_bodies = False
 
     @property
     def access(self):

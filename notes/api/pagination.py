@@ -1,6 +1,7 @@
 """Pages by keyset: a cursor names the last row seen, so that every page costs the same and none shifts under writes."""
 
 import hashlib
+from itertools import accumulate
 from urllib.parse import urlencode
 
 from django.core import signing
@@ -11,11 +12,12 @@ from rest_framework.settings import api_settings
 
 from notes import search
 from notes.api.params import refused, whole_number
+from notes.api.throttling import count_chars
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 # A page ends with the note that brings its bodies to this length: of two hundred of the longest it would have 60 MB.
-ENOUGH_CHARS = 2_000_000
+ENOUGH_BYTES = 2_000_000
 
 signer = signing.Signer(salt="notes.cursor")
 
@@ -39,7 +41,10 @@ class KeysetPagination(BasePagination):
         if position:
             fields = [queryset.model._meta.get_field(name) for name in names]
             queryset = queryset.filter(after(order, [field.to_python(text) for field, text in zip(fields, position)]))
-        rows, more = page_of(queryset, self.limit)
+        if view.shows_bodies:
+            rows, more = page_with_bodies(queryset, self.limit, request)
+        else:
+            rows, more = page_of(queryset, self.limit)
         if backwards:
             rows.reverse()
         if rows and (backwards or more):
@@ -137,28 +142,48 @@ class SearchPagination(KeysetPagination):
             within=notes if wanted.has_bounds else None,
             between=wanted.positions,
         )
-        positions = [position for _, position in hits]
-        # One that was deleted between the two queries is not there any more.
-        found = {note.position: note for note in notes.filter(position__among=positions)}
-        rows, more = page_of([found.get(position) for position in positions], self.limit)
+
+        def read(notes, count):
+            positions = [position for _, position in hits[:count]]
+            # One that was deleted after it was found is not there any more.
+            found = {note.position: note for note in notes.filter(position__among=positions)}
+            return [found.get(position) for position in positions]
+
+        if wanted.needs_body:
+            rows, more = page_with_bodies(notes, self.limit, request, read)
+        else:
+            rows, more = page_of(notes, self.limit, read)
         if more:
             self.next_link = self.link(False, hits[len(rows) - 1])
             self.display_page_controls = True
         return [note for note in rows if note]
 
 
-def page_of(rows, limit):
-    """Return (the rows of a page, whether there are more): at most `limit`, fewer where the bodies read are long.
+def first(rows, count):
+    return list(rows[:count])
 
-    None stands for a row that is gone.
-    """
-    rows = list(rows[: limit + 1])
-    chars = 0
-    for number, row in enumerate(rows[:limit], 1):
-        chars += len(vars(row).get("body", "")) if row else 0
-        if chars >= ENOUGH_CHARS:
-            return rows[:number], len(rows) > number
+
+def page_of(rows, limit, read=first):
+    """Return (the rows of a page, whether there are more). `read(rows, count)` reads so many of a QuerySet."""
+    rows = read(rows, limit + 1)
     return rows[:limit], len(rows) > limit
+
+
+def page_with_bodies(notes, limit, request, read=first):
+    """Return the same of notes with their bodies: fewer than `limit` where these are long. None is a note that is gone.
+
+    One query where all bodies are short. Otherwise it tells how long they are, and a second one reads what fits.
+    """
+    rows, more = page_of(notes.with_short_bodies(), limit, read)
+    lengths = accumulate(row.body_bytes if row else 0 for row in rows)
+    fitting = next((count for count, length in enumerate(lengths, 1) if length >= ENOUGH_BYTES), len(rows))
+    if any(row and row.short_body is None for row in rows):
+        rows, more = page_of(notes, fitting, read)
+    else:
+        for row in filter(None, rows):
+            row.body = row.short_body
+    count_chars(request, sum(len(row.body) for row in rows if row))
+    return rows, more
 
 
 def flipped(name):

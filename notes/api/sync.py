@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from notes.api import operations
 from notes.api.fields import parsed_uuid
 from notes.api.notebooks import NotebookView, WritingView
-from notes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, page_of
+from notes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, page_with_bodies
 from notes.api.params import MAX_NUMBER, refused, whole_number
 from notes.api.preconditions import Expected
 from notes.api.schema import BATCH_EXAMPLE, IDEMPOTENCY_KEY
@@ -56,8 +56,9 @@ class ChangesView(NotebookView):
         if since > notebook.revision or epoch_of(request) not in {None, notebook.epoch}:
             raise ResyncRequired
         # Nothing new, and it cost one query: the notebook.
-        changed = [] if since == notebook.revision else notebook.notes.changed_after(since)
-        notes, has_more = page_of(changed, limit)
+        notes, has_more = [], False
+        if since < notebook.revision:
+            notes, has_more = page_with_bodies(notebook.notes.changed_after(since), limit, request)
         # The rows may be younger than the notebook as it was read before them.
         last = notes[-1].revision if notes else since
         changes = {

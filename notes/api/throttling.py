@@ -24,6 +24,8 @@ from notes.api import audit
 
 logger = logging.getLogger("notes.throttling")
 
+CHARS_OF_A_REQUEST = 100_000
+
 
 class Window:
     """The present window of one client under one rate: (requests, seconds)."""
@@ -78,6 +80,7 @@ class AccessThrottle(BaseThrottle):
             return True
         writer = request.access.writer
         self.window = Window(policy, rate, writer.id if writer else address_of(request))
+        request.access_throttle = self
         # Once before the body is looked at, whether it can be read or not; what else it counts for, afterwards.
         is_allowed = self.count(request, 1)
         if is_allowed and (more := view.cost(request) - 1):
@@ -91,6 +94,13 @@ class AccessThrottle(BaseThrottle):
 
     def wait(self):
         return self.window.reset_seconds
+
+
+def count_chars(request, chars):
+    """Count a request once more for each CHARS_OF_A_REQUEST that it has read: long answers use up a rate sooner."""
+    throttle, more = getattr(request, "access_throttle", None), chars // CHARS_OF_A_REQUEST
+    if throttle and more:
+        throttle.count(request, more)
 
 
 class FailureThrottle:

@@ -110,7 +110,7 @@ class NoteViewSet(WritingView, ModelViewSet):
             notes = notes.defer("body")
         if wanted.is_search and is_engines_order:
             return self.paginator.paginate_search(notes, wanted, self.request)
-        self.page_order = params.ORDERS[wanted.ordering]
+        self.page_order, self.shows_bodies = params.ORDERS[wanted.ordering], wanted.needs_body
         return self.paginate_queryset(notes)
 
     def retrieve(self, request, *args, **kwargs):
