@@ -167,6 +167,25 @@ def test_strict_mode_wants_if_match(operator, url, settings):
     assert operator.post(f"{url}/append", {"text": "x"}).status_code == 200
 
 
+def test_strict_mode_wants_if_match_where_an_old_content_replaces_the_present_one(operator, url, settings):
+    operator.patch(url, {"title": "New"})
+    settings.NOTES_REQUIRE_IF_MATCH = True
+
+    blind = operator.post(f"{url}/revisions/1/restore")
+    title = operator.get(url).data["title"]
+    seen = operator.post(f"{url}/revisions/1/restore", headers={"If-Match": operator.get(url)["ETag"]})
+
+    assert (blind.status_code, blind.json()["code"], title) == (428, "precondition_required", "New")
+    assert (seen.status_code, seen.data["title"]) == (200, "Plan")
+
+
+def test_strict_mode_lets_a_note_out_of_the_trash_which_overwrites_nothing(operator, url, settings):
+    operator.delete(url)
+    settings.NOTES_REQUIRE_IF_MATCH = True
+
+    assert operator.post(f"{url}/restore").status_code == 200
+
+
 def test_a_refused_write_leaves_no_trace(operator, url):
     operator.patch(url, {"title": "New"}, headers={"If-Match": '"999"'})
 

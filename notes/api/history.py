@@ -64,7 +64,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
     serializer_class = RevisionSerializer
     page_order = ["-number"]
     query_params = {"list": KeysetPagination.query_params, "retrieve": {"diff"}}
-    error_statuses = {"restore": {412, 422}}
+    error_statuses = {"restore": {412, 422, 428}}
 
     def get_queryset(self):
         note = operations.found(self.notebook.notes.unpurged(), self.kwargs["id"])

@@ -143,6 +143,7 @@ def found_revision(revisions, number):
 
 
 def restore_revision(access, note_id, fields, expected, *, number):
+    raise_428_if_unconditional(expected)
     note = expected_note(access.notebook.notes.live(), note_id, expected)
     valid(NothingSerializer, fields)
     revision = found_revision(note.revisions.kept(), number)
