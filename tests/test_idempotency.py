@@ -169,7 +169,21 @@ def test_pruning_forgets_the_keys_of_its_age_and_only_those(operator):
     assert sorted(Note.objects.values_list("title", flat=True)) == ["old", "old", "young"]
 
 
-@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "schlüssel", "a\tb"])
+@pytest.mark.parametrize(("bare", "quoted"), [("abc", '"abc"'), ("a\\b", '"a\\\\b"')])
+def test_a_key_in_quotes_is_the_same_as_the_bare_one(operator, bare, quoted):
+    first, second = (
+        operator.post(NOTES, {"title": "Plan"}, headers={"Idempotency-Key": key}) for key in (quoted, bare)
+    )
+
+    assert second["Idempotency-Replayed"] == "true"
+    assert second.json() == first.json()
+    assert Note.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", " ", "a b", "x" * 256, "schlüssel", "a\tb", '"', '""', '"abc', 'abc"', 'a"b', '"a"b"', '"a\\b"', '"a";v=1'],
+)
 def test_a_malformed_key_is_a_400_that_names_the_header(operator, key):
     response = operator.post(NOTES, {"title": "x"}, headers={"Idempotency-Key": key})
 

@@ -430,11 +430,12 @@ def test_only_an_admin_key_makes_keys(notebook, level):
     assert ApiKey.objects.count() == 1
 
 
-def test_a_repeatable_request_for_a_key_is_refused_as_its_answer_cannot_be_kept(operator):
+def test_a_repeatable_request_for_a_key_is_refused_as_its_answer_cannot_be_kept(operator, notebook):
     response = operator.post(KEYS, {"name": "x", "level": "read"}, headers={"Idempotency-Key": "one"})
+    revoked = operator.delete(f"{KEYS}/{make_key(notebook)[0].pk}", headers={"Idempotency-Key": "one"})
 
-    assert fields_of(response) == ["Idempotency-Key"]
-    assert not ApiKey.objects.exists()
+    assert fields_of(response) == fields_of(revoked) == ["Idempotency-Key"]
+    assert ApiKey.objects.get().revoked_at is None
 
 
 def test_to_revoke_a_key_ends_it_at_once(notebook, operator):

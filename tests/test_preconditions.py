@@ -3,8 +3,13 @@
 import uuid
 
 import pytest
+import yaml
+from django.urls import resolve
 
-from notes.models import Revision
+from notes.models import ApiKey, Revision
+from notesproject.settings import BASE_DIR
+from tests.conftest import make_key
+from tests.problems import fields_of
 from tests.server import serving
 from tests.wire import Connection
 
@@ -198,6 +203,39 @@ def test_no_other_header_gets_around_strict_mode(operator, url, note, settings):
     assert operator.patch(url, {"title": "New"}, headers={"If-None-Match": '"zzz"'}).status_code == 428
     operator.delete(url, headers={"If-Match": '"1"'})
     assert operator.delete(f"/api/v1/trash/{note.uuid}").status_code == 428
+
+
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("post", NOTES, {"title": "x"}),
+        ("post", "/api/v1/batch", {"operations": [{"op": "create", "title": "x"}]}),
+        ("post", "/api/v1/tags/rename", {"tag": "work", "name": "job"}),
+        ("post", "/api/v1/keys", {"name": "x", "level": "read"}),
+        ("delete", "/api/v1/keys/{key}", None),
+    ],
+)
+def test_a_condition_that_a_write_would_ignore_is_a_400_that_names_it(
+    operator, note, notebook, header, method, path, body
+):
+    key, _ = make_key(notebook)
+
+    response = getattr(operator, method)(path.format(key=key.pk), body, headers={header: '"1"'})
+
+    assert fields_of(response) == [header]
+    assert (Revision.objects.count(), ApiKey.objects.filter(revoked_at=None).count()) == (1, 1)
+
+
+def test_the_document_names_the_conditions_that_are_looked_at():
+    """And no others: what a write declares it takes, and what it declares it ignores, are the same table."""
+    document = yaml.safe_load((BASE_DIR / "openapi.yaml").read_text())
+    for path, item in document["paths"].items():
+        for method in item.keys() & {"post", "put", "patch", "delete"}:
+            view = resolve(path.replace("{number}", "1").replace("{id}", str(uuid.uuid4()))).func
+            names = {parameter["name"] for parameter in item[method].get("parameters", [])}
+            is_conditional = view.cls.conditional_actions and view.actions[method] in view.cls.conditional_actions
+            assert bool(is_conditional) == ("If-Match" in names), (method, path)
 
 
 def test_put_with_if_match_creates_nothing(operator):

@@ -34,6 +34,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
     page_order = ["-deleted_at", "-position"]
     shows_bodies = True
     query_params = {"list": KeysetPagination.query_params}
+    conditional_actions = {"destroy"}
     error_statuses = {"destroy": {412, 422, 428}}
 
     def get_queryset(self):
@@ -64,6 +65,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
     serializer_class = RevisionSerializer
     page_order = ["-number"]
     query_params = {"list": KeysetPagination.query_params, "retrieve": {"diff"}}
+    conditional_actions = {"restore"}
     error_statuses = {"restore": {412, 422, 428}}
 
     def get_queryset(self):

@@ -29,6 +29,10 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
     page_order = ["-created_at", "-id"]
+    ignored_headers = {
+        **NotebookView.ignored_headers,
+        "Idempotency-Key": "Keys are kept in no receipt: the text of a new one is shown once and stored nowhere.",
+    }
     query_params = {"list": KeysetPagination.query_params}
 
     def get_queryset(self):
@@ -38,7 +42,6 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         summary="Make a key", request=NewKeySerializer, responses={201: NewKeyWithTextSerializer}, examples=[EXAMPLE]
     )
     def create(self, request, *args, **kwargs):
-        raise_400_for_idempotency_key(request)
         serializer = NewKeySerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         raise_400_if_it_outlives(self.access, serializer.validated_data["expires_at"])
@@ -57,12 +60,6 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
             raise NotFound("Key not found.")
         audit.log("key_revoked", request, key=key)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-def raise_400_for_idempotency_key(request):
-    if "Idempotency-Key" in request.headers:
-        detail = "The answer holds a secret that is shown once and stored nowhere: it cannot be repeated."
-        raise ValidationError({"Idempotency-Key": [detail]})
 
 
 def raise_400_if_it_outlives(access, expires_at):

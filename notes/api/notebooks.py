@@ -3,15 +3,16 @@
 from django.conf import settings
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from rest_framework import status
-from rest_framework.exceptions import APIException, NotAuthenticated, ParseError
+from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
 from rest_framework.parsers import MultiPartParser
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from notes.api import operations, params
 from notes.api.permissions import NotebookPermission
-from notes.api.preconditions import Expected, entity_tag, idempotency_key, request_digest
+from notes.api.preconditions import CONDITIONS, Expected, entity_tag, idempotency_key, request_digest
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
 
@@ -41,6 +42,10 @@ class NotebookView(APIView):
     repeatable_params = frozenset()
     # Whether its list shows notes with their bodies, which may be long.
     shows_bodies = False
+    # The writes that look at If-Match and If-None-Match.
+    conditional_actions = frozenset()
+    # Why a write is refused that bears one of these headers and would ignore it.
+    ignored_headers = dict.fromkeys(CONDITIONS, "There is no note here that it could be compared with.")
 
     @property
     def access(self):
@@ -76,6 +81,14 @@ class NotebookView(APIView):
             # The forms of the browsable API post to the address of their page, with whatever narrowed its list.
             known = set().union(*self.query_params.values())
         params.raise_400_for_unknown(request, known, self.repeatable_params)
+        self.raise_400_for_ignored_headers(request)
+
+    def raise_400_for_ignored_headers(self, request):
+        """A header that a write would ignore is refused, as a field is: silence would lose its sender's intent."""
+        if request.method not in SAFE_METHODS and getattr(self, "action", None) not in self.conditional_actions:
+            errors = {name: [why] for name, why in self.ignored_headers.items() if name in request.headers}
+            if errors:
+                raise ValidationError(errors)
 
     def finalize_response(self, request, response, *args, **kwargs):
         response = super().finalize_response(request, response, *args, **kwargs)

@@ -13,7 +13,9 @@ from rest_framework.permissions import SAFE_METHODS
 
 ANY = "*"
 ENTITY_TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"[ \t]*')
-IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+# Bare, or as the IETF draft has it: a string in quotes (RFC 9651, 3.3.3).
+BARE_KEY = re.compile(r"[!#-~]{1,255}")
+QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
 
 
 class PreconditionFailed(APIException):
@@ -105,11 +107,14 @@ def raise_412(note, detail):
 
 
 def idempotency_key(request):
-    """Return the request's Idempotency-Key, or None without one."""
+    """Return the request's Idempotency-Key, in quotes or bare the same one; None without one."""
     text = request.headers.get("Idempotency-Key")
-    if text is not None and not IDEMPOTENCY_KEY.fullmatch(text):
-        raise ValidationError({"Idempotency-Key": ["Write 1 to 255 visible ASCII characters; a UUID is a good one."]})
-    return text
+    if text is None or BARE_KEY.fullmatch(text):
+        return text
+    if match := QUOTED_KEY.fullmatch(text):
+        return re.sub(r"\\(.)", r"\1", match[1])
+    detail = "Write 1 to 255 visible ASCII characters, in double quotes or without any; a UUID is a good one."
+    raise ValidationError({"Idempotency-Key": [detail]})
 
 
 def request_digest(request):

@@ -92,7 +92,7 @@ IF_NONE_MATCH = OpenApiParameter(
 )
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    {"type": "string", "pattern": r'^([!#-~]{1,255}|"[!#-\[\]-~]{1,255}")$'},
     OpenApiParameter.HEADER,
     description="Makes the write safe to send again: a repeat is answered with what the first did. Best a new UUID.",
 )

@@ -10,7 +10,7 @@ from notes.api.fields import parsed_uuid
 from notes.api.notebooks import NotebookView, WritingView
 from notes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, page_with_bodies
 from notes.api.params import MAX_NUMBER, refused, whole_number
-from notes.api.preconditions import Expected
+from notes.api.preconditions import CONDITIONS, Expected
 from notes.api.schema import BATCH_EXAMPLE, IDEMPOTENCY_KEY
 from notes.api.serializers import (
     BatchResultsSerializer,
@@ -88,6 +88,7 @@ class BatchView(WritingView):
     """
 
     error_statuses = {None: {404, 409, 412, 422, 428}}
+    ignored_headers = dict.fromkeys(CONDITIONS, "Say `if_match` in each operation that it is about.")
 
     @extend_schema(
         summary="Write many notes, all or nothing",

@@ -61,6 +61,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     pagination_class = SearchPagination
     query_params = {"list": {*SearchPagination.query_params, *params.NoteListParams().fields}}
     repeatable_params = params.NoteListParams.repeatable
+    conditional_actions = {"update", "partial_update", "destroy", "restore", "append", "prepend", "replace"}
     error_statuses = {
         "create": {409, 422},
         "update": {409, 412, 422, 428},
