@@ -190,11 +190,7 @@ NOTES_RATE_READS = read("NOTES_RATE_READS")
 NOTES_RATE_WRITES = read("NOTES_RATE_WRITES")
 NOTES_RATE_FAILURES = read("NOTES_RATE_FAILURES")
 NOTES_PROXIES = read("NOTES_PROXIES")
-CACHES = {
-    "default": read("CACHE_URL"),
-    # What each process may keep for itself.
-    "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "local"},
-}
+CACHES = {"default": read("CACHE_URL")}
 
 ALLOWED_HOSTS = read("ALLOWED_HOSTS")
 ROOT_URLCONF = "notesproject.urls"

@@ -4,6 +4,7 @@ import pytest
 import yaml
 from django.core.management import call_command
 
+from notes.api import site
 from notesproject.settings import BASE_DIR
 
 pytestmark = pytest.mark.once
@@ -42,6 +43,22 @@ def test_the_served_document_is_the_committed_one(client, document):
 
     assert response.status_code == 200
     assert yaml.safe_load(response.content) == document
+
+
+@pytest.mark.django_db
+def test_the_document_is_made_once_for_each_format_whatever_accept_says(client, monkeypatch):
+    site.document.cache_clear()
+    made = []
+    monkeypatch.setattr(site.SchemaGenerator, "get_schema", lambda *args, **options: made.append(options) or {})
+
+    for number in range(10):
+        for media_type in ("application/json", "application/yaml"):
+            accept = f"{media_type}, text/x-{number};q=0.{number}"
+            assert client.get("/api/schema", headers={"Accept": accept}).status_code == 200
+            assert client.get("/api/schema", headers={"Accept": f"{media_type}; x={number}"}).status_code == 200
+
+    site.document.cache_clear()
+    assert len(made) == 2
 
 
 def test_every_operation_is_named_summarized_tagged_and_says_who_may(operations):

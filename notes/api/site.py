@@ -1,5 +1,9 @@
 """Views that are about the API itself."""
 
+from functools import cache
+
+from django.http import HttpResponse
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.exceptions import NotFound
@@ -29,12 +33,27 @@ class MeView(NotebookView):
 
 class SchemaView(SpectacularAPIView):
     permission_classes = [Public]
-    # The same for everybody: who asks is not looked at, and the answer is kept for a minute (see urls.py).
+    # The same for everybody: who asks is not looked at.
     authentication_classes = []
+    schema = None
+
+    def get(self, request, *args, **kwargs):
+        renderer = request.accepted_renderer
+        headers = {
+            "Content-Disposition": f'inline; filename="openapi.{renderer.format}"',
+            "Cache-Control": "max-age=60",
+        }
+        return HttpResponse(document(type(renderer)), content_type=renderer.media_type, headers=headers)
 
     def initial(self, request, *args, **kwargs):
         super().initial(request, *args, **kwargs)
         raise_400_for_unknown(request, set())
+
+
+@cache
+def document(renderer_class):
+    """Return the OpenAPI document as bytes. To make it takes a hundred times as long as to read a note."""
+    return renderer_class().render(SchemaGenerator().get_schema(public=True), renderer_context={})
 
 
 class DocsView(SpectacularSwaggerView):
