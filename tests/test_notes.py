@@ -17,6 +17,7 @@ def test_a_new_note_is_a_201_with_its_address(operator):
     assert response.data["title"] == "Plan"
     assert response["Location"] == f"http://testserver{NOTES}/{response.data['id']}"
     assert operator.get(response["Location"]).data == response.data
+    assert "?" not in operator.post(f"{NOTES}?format=json", {"title": "x"})["Location"]
 
 
 def test_a_note_made_here_has_a_uuid_of_version_7_and_times_in_utc(operator):

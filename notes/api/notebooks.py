@@ -1,13 +1,13 @@
 """What all views of a notebook share: which one it is, who may come in, and how a write is carried out."""
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from notes.api import operations, params
@@ -163,5 +163,6 @@ class WritingView(NotebookView):
         response = Response(NoteSerializer(outcome.note).data, status=outcome.status)
         response["ETag"] = entity_tag(outcome.note.revision)
         if outcome.status == status.HTTP_201_CREATED:
-            response["Location"] = reverse("note-detail", kwargs={"id": str(outcome.note.uuid)}, request=self.request)
+            address = reverse("note-detail", kwargs={"id": str(outcome.note.uuid)})
+            response["Location"] = self.request.build_absolute_uri(address)
         return response
