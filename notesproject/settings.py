@@ -216,6 +216,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "notes.api.middleware.RequestLogMiddleware",
+    "notes.api.middleware.HttpsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",

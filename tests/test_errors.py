@@ -383,3 +383,56 @@ def test_the_article_s_detail_stays_true(operator, notebook):
     response = operator.get(f"{NOTES}/1")
 
     assert json.loads(response.content)["detail"] == "Note not found."
+
+
+# Over plain HTTP, where the service is behind HTTPS
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", NOTES),
+        ("POST", NOTES),
+        ("OPTIONS", NOTES),
+        ("GET", "/api/docs"),
+        ("GET", "/api/nothing"),
+        ("POST", "/admin/login/"),
+        ("POST", "/login/"),
+    ],
+)
+def test_what_programs_send_over_plain_http_is_refused_and_not_redirected(operator, settings, method, path):
+    settings.SECURE_SSL_REDIRECT = True
+
+    response = operator.generic(method, path, '{"title": "x"}', content_type="application/json")
+
+    assert problem_of(response, 403)["code"] == "https_required"
+    assert Note.objects.count() == 0
+    assert operator.generic("GET", NOTES, secure=True).status_code == 200
+
+
+def test_pages_are_redirected_to_https_and_health_is_told_over_http(stranger, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+
+    for path in ("/", "/admin/login/", "/admin/"):
+        response = stranger.get(path)
+        assert (response.status_code, response["Location"]) == (301, f"https://testserver{path}")
+    assert [stranger.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "x-unknown", "gzip, identity", "identity, identity"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_body_in_a_coding_is_a_415_that_names_the_one_that_is_taken(operator, note, method, coding):
+    url = NOTES if method == "POST" else f"{NOTES}/{note.uuid}"
+    headers = {"Content-Encoding": coding}
+
+    response = operator.generic(method, url, '{"title": "x"}', content_type="application/json", headers=headers)
+
+    assert problem_of(response, 415)["code"] == "unsupported_media_type"
+    assert response["Accept-Encoding"] == "identity"
+    assert [*Note.objects.values_list("title", "revision")] == [("Plan", 1)]
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity"])
+def test_a_body_that_says_it_is_in_no_coding_is_taken(operator, coding):
+    assert operator.post(NOTES, {"title": "x"}, headers={"Content-Encoding": coding}).status_code == 201

@@ -6,10 +6,11 @@ import time
 
 import uuid_utils.compat
 from django.conf import settings
+from rest_framework.permissions import SAFE_METHODS
 
 from notes import databases, request_id
 from notes.api import audit
-from notes.api.errors import problem_response
+from notes.api.errors import is_api, problem_response
 
 logger = logging.getLogger("notes.requests")
 
@@ -40,6 +41,24 @@ class RequestLogMiddleware:
             return response
         finally:
             request_id.current.reset(token)
+
+
+class HttpsMiddleware:
+    """With NOTES_HTTPS, refuse what programs send over plain HTTP; what people open is redirected by Django.
+
+    A redirect would be followed and forgotten, and the key sent in the clear each time. It is a 403, not a 400: nothing
+    is wrong with the request but the way that it came.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        is_for_people = request.method in SAFE_METHODS and not is_api(request)
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure() and not is_for_people:
+            detail = "Send this over https. A key that was sent over plain http may have been read on its way."
+            return problem_response(request, 403, detail, code="https_required")
+        return self.get_response(request)
 
 
 class NoBodyMiddleware:
@@ -82,7 +101,8 @@ class DatabaseMiddleware:
 class BodyErrorMiddleware:
     """Answer in the one error shape what the WSGI wrapper found wrong with a body (see notesproject/framing.py).
 
-    Also refuse a form in another charset, which Django would hand to any codec of that name, "base64" included.
+    Also refuse a body in another coding, and a form in another charset, which Django would hand to any codec of that
+    name, "base64" included.
     """
 
     DETAILS = {
@@ -99,6 +119,12 @@ class BodyErrorMiddleware:
         status = request.META.get("notes.body_error")
         if status:
             return problem_response(request, status, self.DETAILS[status])
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            # Undone here, a small body could become a huge one; taken as it is, it would be something else.
+            detail = "Send the body as it is, without Content-Encoding."
+            response = problem_response(request, 415, detail)
+            response["Accept-Encoding"] = "identity"
+            return response
         charset = request.content_params.get("charset", "utf-8").lower()
         if request.content_type == "multipart/form-data" and charset not in UTF_8:
             return problem_response(request, 415, "A form is UTF-8.", code="unsupported_media_type")
