@@ -32,8 +32,10 @@ def test_results_come_in_order_and_each_write_has_its_own_number(operator, note,
     results = response.json()["results"]
     assert [result["status"] for result in results] == [201, 201, 200, 200, 204, 200]
     assert [result["note"]["revision"] for result in results] == [2, 3, 4, 5, 6, 7]
-    assert results[3]["note"]["body"] == "One\nTwo\nmore"
+    assert results[2]["note"] == {"id": str(note.uuid), "revision": 4, "deleted": False}
+    assert results[3]["note"] == {**operator.get(f"{NOTES}/{note.uuid}").json(), "deleted": False}
     assert results[4]["note"] == {"id": chosen, "revision": 6, "deleted": True}
+    assert results[5]["note"]["title"] == "Two"
     notebook.refresh_from_db()
     assert list(problems(notebook)) == []
 
@@ -101,6 +103,18 @@ def test_a_note_that_is_written_to_many_times_is_indexed_once(operator, note, mo
     assert response.status_code == 200
     assert indexed == [[note]]
     assert len(operator.get(NOTES, {"q": "more"}).json()["results"]) == 1
+
+
+def test_many_small_edits_of_a_long_note_are_answered_with_it_once(operator):
+    note = operator.post(NOTES, {"title": "Novel", "body": "x" * 90_000}).json()
+    edits = {"operations": [{"op": "append", "id": note["id"], "text": "y"}] * 100}
+
+    first, repeated = (operator.post(BATCH, edits, headers={"Idempotency-Key": "one"}) for _ in range(2))
+
+    assert first.status_code == 200
+    assert len(first.content) < 110_000
+    assert first.json()["results"][-1]["note"]["body"] == "x" * 90_000 + "y" * 100
+    assert repeated.content == first.content
 
 
 def test_of_two_writes_to_one_note_the_second_sees_the_first(operator, note):

@@ -84,7 +84,8 @@ class BatchView(WritingView):
     """Up to 100 writes in one transaction: all of them, or none.
 
     They are carried out in order, each as its own write with its own number; one sees what those before it did. The
-    first that fails is named by `operation`, counted from 0, and nothing is stored.
+    first that fails is named by `operation`, counted from 0, and nothing is stored. Of a note that is written to more
+    than once the last result has the content; those before it have `id`, `revision` and `deleted` alone.
     """
 
     error_statuses = {None: {404, 409, 412, 422, 428}}
@@ -111,11 +112,17 @@ class BatchView(WritingView):
         return [self.as_it_was(*outcome) for outcome in receipt.outcomes]
 
     def answer(self, outcomes):
-        return Response({"results": [result(outcome) for outcome in outcomes]})
+        last = {outcome.note.uuid: outcome for outcome in outcomes}
+        results = [result(outcome, in_full=outcome is last[outcome.note.uuid]) for outcome in outcomes]
+        return Response({"results": results})
 
 
-def result(outcome):
-    return {"status": outcome.status, "note": ChangeSerializer(outcome.note).data}
+def result(outcome, *, in_full):
+    note = ChangeSerializer(outcome.note).data
+    if not in_full:
+        # A hundred small edits of a long note would be answered with ten megabytes.
+        note = {name: note[name] for name in ("id", "revision", "deleted")}
+    return {"status": outcome.status, "note": note}
 
 
 def batch(access, note_id, fields, expected):
