@@ -1,6 +1,10 @@
 """Append, prepend, replace: one write each, without reading the note first."""
 
+import tracemalloc
+
 import pytest
+
+from tests.problems import fields_of
 
 NOTES = "/api/v1/notes"
 
@@ -60,6 +64,27 @@ def test_a_body_that_would_grow_too_long_is_a_400_and_changes_nothing(operator, 
     assert operator.get(url).data["revision"] == 1
 
 
+def test_a_note_longer_than_the_limit_of_today_may_stay_so_and_get_shorter(operator, notebook, by):
+    body = "a" * 100_000 + "b"
+    url = f"{NOTES}/{notebook.create_note(by, title='Novel', body=body).uuid}"
+
+    put = operator.put(url, {"title": "New", "body": body})
+    replaced = operator.post(f"{url}/replace", {"find": "b", "replace": "c"})
+    longer = [
+        operator.put(url, {"title": "New", "body": body + "b"}),
+        operator.patch(url, {"body": body + "b"}),
+        operator.post(f"{url}/append", {"text": "b"}),
+        operator.post(f"{url}/replace", {"find": "c", "replace": "cc"}),
+        operator.post(NOTES, {"title": "New", "body": body}),
+    ]
+    shorter = operator.post(f"{url}/replace", {"find": "c", "replace": ""})
+
+    assert [put.status_code, replaced.status_code, shorter.status_code] == [200, 200, 200]
+    assert [fields_of(answer) for answer in longer] == [["body"]] * 5
+    assert "at most 100001" in longer[2].json()["detail"]
+    assert operator.patch(url, {"body": body}).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
@@ -83,10 +108,14 @@ def test_bad_input_is_a_400_that_names_the_field(operator, url, path, body, fiel
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-def test_a_replacement_that_would_grow_to_gigabytes_is_refused_before_it_is_made(operator):
-    url = operator.post(NOTES, {"title": "x", "body": "a" * 100_000})["Location"]
+def test_a_replacement_that_would_grow_too_long_is_refused_before_it_is_made(operator):
+    url = operator.post(NOTES, {"title": "x", "body": "a" * 1000})["Location"]
 
-    response = operator.post(f"{url}/replace", {"find": "a", "replace": "b" * 100_000, "count": 100_000})
+    tracemalloc.start()
+    response = operator.post(f"{url}/replace", {"find": "a", "replace": "b" * 100_000, "count": 1000})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
 
     assert response.status_code == 400
-    assert "10000000000 characters" in response.json()["detail"]
+    assert "100000000 characters" in response.json()["detail"]
+    assert peak < 20_000_000  # The text alone would be 100 MB.

@@ -3,6 +3,8 @@
 import uuid
 from datetime import UTC
 
+from django.conf import settings
+from django.core.validators import MaxLengthValidator
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -28,6 +30,23 @@ class Text(serializers.CharField):
         if not isinstance(value, str):
             self.fail("invalid")
         return super().to_internal_value(value)
+
+
+def longest_body(note):
+    """Return how many characters a note's body may have. A note from before the limit was lowered may stay as long."""
+    return max(settings.NOTES_MAX_BODY_CHARS, len(note.body) if note else 0)
+
+
+class MaxBodyChars(MaxLengthValidator):
+    requires_context = True
+
+    def __init__(self):
+        super().__init__(settings.NOTES_MAX_BODY_CHARS)
+
+    def __call__(self, body, field):
+        chars, limit = len(body), longest_body(field.parent.instance)
+        if chars > limit:
+            raise serializers.ValidationError(f"Ensure this field has no more than {limit} characters.", "max_length")
 
 
 class Count(serializers.IntegerField):

@@ -6,12 +6,11 @@ A request calls one of them, a batch several. All run under the notebook's lock 
 
 from dataclasses import dataclass
 
-from django.conf import settings
 from rest_framework.exceptions import NotFound, ValidationError
 
 from notes import search, tags
 from notes.api.errors import Conflict
-from notes.api.fields import parsed_uuid
+from notes.api.fields import longest_body, parsed_uuid
 from notes.api.params import number_in
 from notes.api.preconditions import ANY, Expected, raise_412_if_changed, raise_428_if_unconditional
 from notes.api.serializers import (
@@ -129,7 +128,7 @@ def replace(access, note_id, fields, expected):
         )
         raise Conflict(detail, code="match_count")
     # Before the text is made: a hundred thousand matches of one letter could become gigabytes.
-    raise_400_if_too_long(len(note.body) + matches * (len(wanted["replace"]) - len(wanted["find"])))
+    raise_400_if_too_long(len(note.body) + matches * (len(wanted["replace"]) - len(wanted["find"])), note)
     return with_body(access, note, note.body.replace(wanted["find"], wanted["replace"]))
 
 
@@ -152,7 +151,7 @@ def restore_revision(access, note_id, fields, expected, *, number):
 
 
 def with_body(access, note, body):
-    raise_400_if_too_long(len(body))
+    raise_400_if_too_long(len(body), note)
     note.edit(access.writer, body=body)
     return Outcome(200, note)
 
@@ -183,8 +182,8 @@ def wanted_tag(fields):
     return {**wanted, "name": name}
 
 
-def raise_400_if_too_long(chars):
-    limit = settings.NOTES_MAX_BODY_CHARS
+def raise_400_if_too_long(chars, note):
+    limit = longest_body(note)
     if chars > limit:
         raise ValidationError({"body": [f"The body would have {chars} characters; at most {limit} are allowed."]})
 

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.fields import html
 
 from notes import models, tags, titles, words
-from notes.api.fields import Count, Moment, NoteId, Tag, Tags, Text
+from notes.api.fields import Count, MaxBodyChars, Moment, NoteId, Tag, Tags, Text
 from notes.models import LEVELS, MAX_TITLE_CHARS, Note, Revision, one_line
 from notes.tags import MAX_TAG_CHARS
 
@@ -53,7 +53,7 @@ class NoteSerializer(StrictSerializer):
     body = Text(
         default="",
         allow_blank=True,
-        max_length=settings.NOTES_MAX_BODY_CHARS,
+        validators=[MaxBodyChars()],
         style={"template": "notes/body_field.html", "rows": 10},
         help_text="Kept byte for byte.",
     )
