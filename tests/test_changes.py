@@ -5,6 +5,9 @@ import uuid
 import pytest
 from django.core.management import call_command
 
+from notes.api import sync
+from notes.api.pagination import page_with_bodies
+
 NOTES, CHANGES = "/api/v1/notes", "/api/v1/changes"
 
 
@@ -65,6 +68,27 @@ def test_long_notes_end_a_page_early(operator, notebook, by):
     assert [row["title"] for row in first["results"] + second["results"]] == [f"Novel {number}" for number in range(25)]
     assert (len(first["results"]), first["revision"], first["has_more"]) == (20, 20, True)
     assert (second["revision"], second["has_more"]) == (25, False)
+
+
+def test_of_a_deleted_note_a_stranger_sees_no_more_than_that_it_is_gone(operator, stranger, note):
+    operator.delete(f"{NOTES}/{note.uuid}")
+
+    assert stranger.get(CHANGES).json()["results"] == [{"id": str(note.uuid), "revision": 2, "deleted": True}]
+
+
+def test_rows_younger_than_the_notebook_as_it_was_read_are_not_sent_again(operator, notebook, note, monkeypatch):
+    def write_and_read(*args, **options):
+        operator.patch(f"{NOTES}/{note.uuid}", {"title": "Younger"})
+        return page_with_bodies(*args, **options)
+
+    monkeypatch.setattr(sync, "page_with_bodies", write_and_read)
+    feed = operator.get(CHANGES, {"since": 0}).json()
+    monkeypatch.undo()
+
+    # As it was read before, the notebook was at revision 1.
+    assert [(row["title"], row["revision"]) for row in feed["results"]] == [("Younger", 2)]
+    assert (feed["revision"], feed["has_more"]) == (2, False)
+    assert operator.get(CHANGES, {"since": feed["revision"]}).json()["results"] == []
 
 
 def test_a_poll_with_nothing_new_costs_one_query(operator, note, django_assert_num_queries):

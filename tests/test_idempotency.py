@@ -99,6 +99,17 @@ def test_a_repeat_does_not_show_what_was_purged(operator):
     assert Note.objects.count() == 1
 
 
+def test_a_repeated_delete_of_what_was_purged_since_is_still_a_204(operator, url, note):
+    operator.delete(url, headers=KEY)
+    operator.delete(f"/api/v1/trash/{note.uuid}", headers={"Idempotency-Key": "purge"})
+
+    again = operator.delete(url, headers=KEY)
+    purged_again = operator.delete(f"/api/v1/trash/{note.uuid}", headers={"Idempotency-Key": "purge"})
+
+    for response in (again, purged_again):
+        assert (response.status_code, response["Idempotency-Replayed"]) == (204, "true")
+
+
 @pytest.mark.parametrize("other", ["body", "path", "method", "condition"])
 def test_the_same_key_with_another_request_is_a_422(operator, url, other):
     operator.patch(url, {"title": "New"}, headers=KEY)

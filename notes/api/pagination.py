@@ -1,4 +1,4 @@
-"""Pages by keyset: a cursor names the last row seen, so that every page costs the same and none shifts under writes."""
+"""Pages by keyset: a cursor names the last row seen. Every page costs the same; in an order that stays, none shifts."""
 
 import hashlib
 from itertools import accumulate
