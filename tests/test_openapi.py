@@ -1,10 +1,15 @@
 """The OpenAPI document: committed, true to the code, and complete."""
 
+import uuid
+
 import pytest
 import yaml
+from django.core.cache import cache
 from django.core.management import call_command
+from django.urls import resolve
 
 from notes.api import site
+from notes.api.notebooks import WritingView
 from notesproject.settings import BASE_DIR
 
 pytestmark = pytest.mark.once
@@ -86,9 +91,76 @@ def test_every_operation_says_how_it_may_fail(operations):
         expected = {"400", "401", "403", "406", "500", "503"}
         if "{" in name:
             expected |= {"404"}
-        if "requestBody" in operation:
-            expected |= {"413", "415"}
+        if not name.startswith("GET "):
+            expected |= {"411", "413", "415"}
         assert expected <= set(operation["responses"]), name
+
+
+def test_every_write_that_may_be_repeated_says_so_and_how_the_repeat_may_fail(operations):
+    for name, operation in operations.items():
+        method, _, path = name.partition(" ")
+        view = resolve(path.replace("{number}", "1").replace("{id}", str(uuid.uuid4()))).func.cls
+        is_repeatable = issubclass(view, WritingView) and method != "GET"
+
+        assert ("Idempotency-Key" in parameters_of(operation)) == is_repeatable, name
+        assert ("422" in operation["responses"]) == is_repeatable, name
+        if is_repeatable:
+            # What was erased since is a 410; a DELETE has nothing to show.
+            assert ("410" in operation["responses"]) == (method != "DELETE"), name
+
+
+def parameters_of(operation):
+    return {parameter["name"] for parameter in operation.get("parameters", [])}
+
+
+@pytest.mark.django_db
+def test_answers_bear_the_headers_that_the_document_names_and_no_others(operator, operations, document, settings):
+    settings.NOTES_RATE_READS = settings.NOTES_RATE_WRITES = (1000, 86_400)
+    key = {"Idempotency-Key": "one"}
+    note = operator.post("/api/v1/notes", {"title": "Plan", "tags": ["work"]}).json()
+    path = f"/api/v1/notes/{note['id']}"
+    by_id = "/api/v1/notes/{id}"
+    answers = [
+        ("POST /api/v1/notes", operator.post("/api/v1/notes", {"title": "x"})),
+        ("GET /api/v1/notes", operator.get("/api/v1/notes")),
+        ("GET /api/v1/notes", operator.get("/api/v1/notes", headers={"If-None-Match": "*"})),
+        (f"GET {by_id}", operator.get(path)),
+        (f"GET {by_id}", operator.get(path, headers={"If-None-Match": "*"})),
+        (f"PUT {by_id}", operator.put(path, {"title": "New", "tags": ["work"]})),
+        (f"PUT {by_id}", operator.put(f"/api/v1/notes/{uuid.uuid4()}", {"title": "x"}, headers={"If-None-Match": "*"})),
+        (f"POST {by_id}/append", operator.post(f"{path}/append", {"text": "x"}, headers=key)),
+        (f"POST {by_id}/append", operator.post(f"{path}/append", {"text": "x"}, headers=key)),
+        ("POST /api/v1/batch", operator.post("/api/v1/batch", {"operations": [{"op": "create", "title": "x"}]})),
+        ("POST /api/v1/tags/rename", operator.post("/api/v1/tags/rename", {"tag": "work", "name": "job"})),
+        ("GET /api/v1/tags", operator.get("/api/v1/tags")),
+        ("GET /api/v1/changes", operator.get("/api/v1/changes")),
+        ("GET /api/v1/me", operator.get("/api/v1/me")),
+        (f"DELETE {by_id}", operator.delete(path)),
+    ]
+    known = set(document["components"]["headers"])
+
+    assert sorted(known) == settings.CORS_EXPOSE_HEADERS
+    for name, answer in answers:
+        declared = set(operations[name]["responses"][str(answer.status_code)]["headers"])
+        sent = {header for header in known if header in answer}
+        # Only a repeat is a replay.
+        assert declared - {"Idempotency-Replayed"} <= sent <= declared, (name, answer.status_code)
+    assert ["Idempotency-Replayed" in answer for _, answer in answers].count(True) == 1
+
+
+@pytest.mark.django_db
+def test_errors_bear_the_headers_that_the_document_names(client, document, settings):
+    settings.NOTES_RATE_READS = (1, 86_400)
+    responses = document["components"]["responses"]
+    cache.clear()
+
+    _, refused = client.get("/api/v1/notes"), client.get("/api/v1/notes")
+
+    assert refused.status_code == 429
+    sent = {header for header in document["components"]["headers"] if header in refused}
+    assert set(responses["TooManyRequests"]["headers"]) == sent
+    assert all("X-Request-ID" in response["headers"] for response in responses.values())
+    assert "Retry-After" in responses["Unavailable"]["headers"]
 
 
 def test_every_error_is_the_one_error_body(document):

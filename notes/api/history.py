@@ -35,7 +35,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
     shows_bodies = True
     query_params = {"list": KeysetPagination.query_params}
     conditional_actions = {"destroy"}
-    error_statuses = {"destroy": {412, 422, 428}}
+    error_statuses = {"destroy": {412, 428}}
 
     def get_queryset(self):
         return self.notebook.notes.trashed()
@@ -66,7 +66,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
     page_order = ["-number"]
     query_params = {"list": KeysetPagination.query_params, "retrieve": {"diff"}}
     conditional_actions = {"restore"}
-    error_statuses = {"restore": {412, 422, 428}}
+    error_statuses = {"restore": {412, 428}}
 
     def get_queryset(self):
         note = operations.found(self.notebook.notes.unpurged(), self.kwargs["id"])

@@ -112,6 +112,41 @@ BATCH_EXAMPLE = OpenApiExample(
 )
 
 
+TEXT = {"type": "string"}
+SECONDS = {"type": "integer", "minimum": 0}
+# name: (schema, description). CORS_EXPOSE_HEADERS lets web pages see them.
+HEADERS = {
+    "ETag": (TEXT, "Names this state, for If-Match and If-None-Match."),
+    "Location": ({"type": "string", "format": "uri"}, "The address of the new note."),
+    "Idempotency-Replayed": ({"type": "string", "enum": ["true"]}, "There where the answer is that of an earlier try."),
+    "RateLimit": (TEXT, 'What is left of the rate, and for how many seconds: `"reads";r=2999;t=42`.'),
+    "RateLimit-Policy": (TEXT, 'The rate, and its window in seconds: `"reads";q=3000;w=60`.'),
+    "Retry-After": (SECONDS, "Try again after so many seconds."),
+    "X-Request-ID": (TEXT, "The id of the request, yours if you sent one; the server's log bears it too."),
+}
+HEADERS_OF_ERRORS = {429: ["Retry-After", "RateLimit", "RateLimit-Policy"], 503: ["Retry-After"]}
+
+
+def headers(*names):
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def header_names(method, operation, status, response):
+    """Yield the names of the headers that an answer without an error may have."""
+    yield "X-Request-ID"
+    if "429" in operation["responses"]:
+        yield from ("RateLimit", "RateLimit-Policy")
+    parameters = {parameter["name"] for parameter in operation.get("parameters", [])}
+    if "Idempotency-Key" in parameters:
+        yield "Idempotency-Replayed"
+    content = response.get("content", {}).get("application/json", {})
+    is_note = content.get("schema") == {"$ref": "#/components/schemas/Note"}
+    if is_note or (method == "get" and "If-None-Match" in parameters):
+        yield "ETag"
+    if is_note and status == "201":
+        yield "Location"
+
+
 class Schema(AutoSchema):
     """Adds to every operation the errors that it may answer with."""
 
@@ -138,8 +173,11 @@ class Schema(AutoSchema):
             statuses |= {401, 403, 429}
         if "{" in self.path:
             statuses.add(404)
-        if self.method in {"POST", "PUT", "PATCH"}:
+        if self.method not in SAFE_METHODS:
             statuses |= {411, 413, 415}
+        if IDEMPOTENCY_KEY in self.get_override_parameters():
+            # A repeat may have nothing left to answer with; of a DELETE nothing is shown anyway.
+            statuses |= {422} if self.method == "DELETE" else {410, 422}
         return statuses | set(getattr(self.view, "error_statuses", {}).get(getattr(self.view, "action", None), ()))
 
 
@@ -153,10 +191,18 @@ TAG_PATTERN = r"^[^,]*[^,\s][^,]*$"
 
 
 def finish(result, generator, request, public):
-    """Add the shared error responses, and say that unknown fields are refused."""
+    """Add the shared error responses and the headers, and say that unknown fields are refused."""
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     result["components"]["responses"] = {
-        name: {"description": description, "content": problem} for name, description in ERRORS.values()
+        name: {
+            "description": description,
+            "content": problem,
+            "headers": headers("X-Request-ID", *HEADERS_OF_ERRORS.get(status, ())),
+        }
+        for status, (name, description) in ERRORS.items()
+    }
+    result["components"]["headers"] = {
+        name: {"description": description, "schema": schema} for name, (schema, description) in HEADERS.items()
     }
     schemas = result["components"]["schemas"]
     for name, component in schemas.items():
@@ -166,9 +212,12 @@ def finish(result, generator, request, public):
                 component["properties"]["tags"]["items"]["pattern"] = TAG_PATTERN
     schemas["RenameTagRequest"]["properties"]["name"]["pattern"] = TAG_PATTERN
     for path in result["paths"].values():
-        for operation in path.values():
+        for method, operation in path.items():
             if "requestBody" in operation:
                 operation["requestBody"]["required"] = True
+            for status, response in operation["responses"].items():
+                if "$ref" not in response:
+                    response["headers"] = headers(*header_names(method, operation, status, response))
     describe_batch(schemas)
     return result
 

@@ -88,7 +88,7 @@ class BatchView(WritingView):
     than once the last result has the content; those before it have `id`, `revision` and `deleted` alone.
     """
 
-    error_statuses = {None: {404, 409, 412, 422, 428}}
+    error_statuses = {None: {404, 409, 412, 428}}
     ignored_headers = dict.fromkeys(CONDITIONS, "Say `if_match` in each operation that it is about.")
 
     @extend_schema(

@@ -63,15 +63,15 @@ class NoteViewSet(WritingView, ModelViewSet):
     repeatable_params = params.NoteListParams.repeatable
     conditional_actions = {"update", "partial_update", "destroy", "restore", "append", "prepend", "replace"}
     error_statuses = {
-        "create": {409, 422},
-        "update": {409, 412, 422, 428},
-        "partial_update": {412, 422, 428},
-        "destroy": {412, 422, 428},
+        "create": {409},
+        "update": {409, 412, 428},
+        "partial_update": {412, 428},
+        "destroy": {412, 428},
         "retrieve": {412},
-        "restore": {412, 422},
-        "append": {412, 422},
-        "prepend": {412, 422},
-        "replace": {409, 412, 422},
+        "restore": {412},
+        "append": {412},
+        "prepend": {412},
+        "replace": {409, 412},
     }
 
     def get_queryset(self):
