@@ -112,6 +112,8 @@ def main(arguments):
     # SIGTERM and a closed terminal end both as Ctrl-C does.
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.default_int_handler)
+    # A hundred processes that the tests start would each compile the project anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as one, tempfile.TemporaryFile() as two:
         suites = []
         try:
