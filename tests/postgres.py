@@ -55,7 +55,10 @@ def prepare_for_root(bin_dir, directory):
     shutil.copytree(bin_dir.parent, copy, ignore=shutil.ignore_patterns("include"))
     if libraries.exists():
         shutil.copytree(libraries, directory / "lib" / libraries.name)
-    shutil.chown(directory, "nobody")
+    # All of it: with a umask of 077 the copy, or what was installed, is for its owner alone.
+    for path in (directory, *directory.rglob("*")):
+        if not path.is_symlink():
+            shutil.chown(path, "nobody")
     import pwd
 
     nobody = pwd.getpwnam("nobody")

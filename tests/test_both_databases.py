@@ -75,3 +75,18 @@ def test_an_interrupt_ends_both_and_their_fixtures(start, tmp_path):
     assert output.endswith("Interrupted.\n")
     # Each of the two tests has begun, and each has ended in order.
     assert len(list(tmp_path.glob("test_one.py.*"))) == 4
+
+
+def test_the_server_starts_whatever_the_umask():
+    command = [
+        sys.executable,
+        "-m",
+        "tests.postgres",
+        sys.executable,
+        "-c",
+        "import os; print(os.environ['DATABASE_URL'])",
+    ]
+    result = subprocess.run(command, cwd=PROJECT, umask=0o077, capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("postgres://")
