@@ -162,7 +162,9 @@ KNOWN_WRITES = {
     "notes/management/commands/create_notebook.py": r"Notebook\.objects\.get_or_create\(name=name\)",
     "notes/management/commands/rebuild_search.py": r"bar\.update\(",
     "notes/management/commands/import_notes.py": r"(bar|counts|left_out)\.update\(",
-    "notes/management/commands/prune_revisions.py": r"Receipt\.objects\.filter\(written_at__lt=before\)\.delete",
+    "notes/management/commands/prune_revisions.py": (
+        r"(Receipt\.objects\.filter\(written_at__lt=before\)|TagRename\.objects\.filter\(finished_at__lt=before\))\.delete"
+    ),
     "notes/management/commands/renew_epoch.py": r"Notebook\.objects\.filter\(pk=notebook\.pk\)\.update\(epoch=",
 }
 

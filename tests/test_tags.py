@@ -293,3 +293,16 @@ def test_a_receipt_of_an_older_version_is_still_honoured(operator, many):
     Receipt.objects.update(outcomes={"notes": 3})
 
     assert rename(operator, **{"Idempotency-Key": "rename-1"}).json() == {"name": "job", "notes": 3}
+
+
+def test_pruning_forgets_renames_together_with_their_receipts(operator, many):
+    rename(operator, **{"Idempotency-Key": "rename-1"})
+    call_command("prune_revisions", "--days=365", stdout=StringIO())
+    assert rename(operator, **{"Idempotency-Key": "rename-1"}).status_code == 200
+
+    long_ago = timezone.now() - timedelta(days=366)
+    Receipt.objects.update(written_at=long_ago)
+    TagRename.objects.update(finished_at=long_ago)
+    call_command("prune_revisions", "--days=365", stdout=StringIO())
+
+    assert (Receipt.objects.count(), TagRename.objects.count()) == (0, 0)

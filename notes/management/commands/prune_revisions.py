@@ -5,7 +5,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from notes.management.arguments import days_in
-from notes.models import Notebook, Receipt
+from notes.models import Notebook, Receipt, TagRename
 
 MAX_KEEP = 1_000_000
 WRITES_AT_ONCE = 1_000
@@ -37,4 +37,6 @@ class Command(BaseCommand):
                     with notebook.locked():
                         erased += some.erase()
         Receipt.objects.filter(written_at__lt=before).delete()
+        # No receipt names these any more: each was written before its rename was done.
+        TagRename.objects.filter(finished_at__lt=before).delete()
         self.stdout.write(f"Erased the content of {erased} revisions.")
