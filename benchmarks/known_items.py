@@ -12,7 +12,10 @@ from pathlib import Path
 
 from benchmarks.library import BY, databases, use  # First: it sets Django up.
 
-from notes import search, transfer, words  # isort: skip
+from notes.search import index  # isort: skip
+from notes.search.query import parse  # isort: skip
+from notes.search import words  # isort: skip
+from notes import transfer  # isort: skip
 from notes.models import Notebook  # isort: skip
 
 LIMIT = 50
@@ -48,7 +51,7 @@ def report(folder):
 
 
 def positions_found(notebook, query):
-    hits = search.page(notebook, words.parse(" ".join(query)), by_relevance=True, limit=LIMIT)
+    hits = index.page(notebook, parse(" ".join(query)), by_relevance=True, limit=LIMIT)
     return [position for _, position in hits]
 
 

@@ -1,7 +1,7 @@
 """How list pages and searches grow with a notebook: python -m benchmarks.pages_and_search --folder FOLDER
 
 Run it behind `python -m tests.postgres` for PostgreSQL (whose server lies where TMPDIR says). A page is a whole request
-through Django's test client; a search is the product's own `search.page`, which returns the positions of its hits, and
+through Django's test client; a search is the product's own `index.page`, which returns the positions of its hits, and
 is held against LIKE returning positions too. What is compared runs in turns, again and again: each ratio is the median
 of the ratios of its turns.
 """
@@ -17,7 +17,8 @@ from benchmarks.library import databases, use  # First: it sets Django up.
 from django.db.models import Q  # isort: skip
 from rest_framework.test import APIClient  # isort: skip
 
-from notes import search, words  # isort: skip
+from notes.search import index  # isort: skip
+from notes.search.query import parse  # isort: skip
 from notes.api.pagination import position_text, signer  # isort: skip
 from notes.api.params import ORDERS  # isort: skip
 from notes.models import Notebook  # isort: skip
@@ -173,11 +174,11 @@ class Search(Measured):
 
     def __init__(self, database, text, *, by_relevance):
         super().__init__(database)
-        self.query = words.parse(text)
+        self.query = parse(text)
         self.by_relevance = by_relevance
 
     def run(self):
-        hits = search.page(self.notebook, self.query, by_relevance=self.by_relevance, limit=LIMIT)
+        hits = index.page(self.notebook, self.query, by_relevance=self.by_relevance, limit=LIMIT)
         return [position for _, position in hits]
 
 

@@ -8,8 +8,9 @@ from django.core import checks
 from django.db import connection
 from django.urls import URLPattern, get_resolver
 
-from notes import databases, search
+from notes import databases
 from notes.models import Notebook
+from notes.search import index
 
 # The routes that may be something else than an API view: each shows nothing of any notebook to a stranger.
 OPEN_BY_NATURE = {
@@ -96,7 +97,7 @@ def temporary_folders():
 @checks.register(checks.Tags.database)
 def search_index_is_there(app_configs, databases=None, **kwargs):
     """Asked only where databases are (`migrate`, `check --database default`), and of a migrated one."""
-    if not databases or "notes_note" not in connection.introspection.table_names() or search.is_there():
+    if not databases or "notes_note" not in connection.introspection.table_names() or index.is_there():
         return []
     return [
         checks.Error(

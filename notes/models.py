@@ -17,7 +17,7 @@ from django.db import Error, connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from notes import databases, keys, search, titles
+from notes import databases, keys, titles
 from notes.querysets import (
     ApiKeyQuerySet,
     NotebookQuerySet,
@@ -26,6 +26,7 @@ from notes.querysets import (
     TagQuerySet,
     TagRenameQuerySet,
 )
+from notes.search import index
 from notes.tags import MAX_TAG_CHARS, MAX_TAG_KEY_CHARS, key, normalize
 
 LEVELS = ["read", "write", "admin"]
@@ -74,7 +75,7 @@ class Notebook(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # What the search index holds of its notes: terms of this format, or UNFINISHED while they are made anew. The second
     # number rises when searches find other notes than before though nobody wrote.
-    search_format = models.PositiveSmallIntegerField(default=search.current_format, db_default=1, editable=False)
+    search_format = models.PositiveSmallIntegerField(default=index.current_format, db_default=1, editable=False)
     search_generation = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
 
     objects = NotebookQuerySet.as_manager()
@@ -101,7 +102,7 @@ class Notebook(models.Model):
             try:
                 yield
                 # At the end, and each once: a batch may change one note a hundred times.
-                search.refresh(list(self.changed_notes.values()))
+                index.refresh(list(self.changed_notes.values()))
             finally:
                 self.is_locked = False
 
@@ -120,7 +121,7 @@ class Notebook(models.Model):
             Note.objects.give_positions(notes)
             Note.objects.bulk_create(notes)
             self._log(Revision.CREATE, by, notes, CONTENT)
-            search.index(notes)
+            index.add(notes)
             Tag.objects.recount(self, added=notes)
         return notes
 

@@ -10,8 +10,9 @@ from django.db.models import F, Func, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.lookups import In
 
-from notes import search, tags
-from notes.words import Query, Term
+from notes import tags
+from notes.search import index
+from notes.search.query import Query, Term
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 POSITIONS_PER_MICROSECOND = 16
@@ -64,7 +65,7 @@ class NotebookQuerySet(models.QuerySet):
         return self.update(search_format=search_format, search_generation=F("search_generation") + 1)
 
     def wrongly_indexed(self):
-        return self.exclude(search_format=search.FORMAT)
+        return self.exclude(search_format=index.FORMAT)
 
 
 def first_position(created_at):
@@ -90,7 +91,7 @@ class NoteQuerySet(models.QuerySet):
 
         Asked for once more with `live`, PostgreSQL walks along an index of live notes in search of the hits.
         """
-        return self.filter(RawSQL(*search.matching(notebook, query), output_field=models.BooleanField()))
+        return self.filter(RawSQL(*index.matching(notebook, query), output_field=models.BooleanField()))
 
     def tagged(self, notebook, name):
         return self.found_by(notebook, Query((Term(tag=name),)))

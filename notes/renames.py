@@ -11,10 +11,12 @@ from django.db import Error, connection
 from django.db.models.functions import Length
 from django.utils import timezone
 
-from notes import databases, search
+from notes import databases
 from notes.models import TagRename
+from notes.search import index
+from notes.search.query import Query, Term
+from notes.search.ranking import IN_TEXT
 from notes.tags import key
-from notes.words import Query, Term
 
 logger = logging.getLogger("notes.renames")
 
@@ -66,8 +68,8 @@ def go_on(rename):
 def next_in_index(rename):
     """Return (positions of notes with the tag, the last of them); ([], None) at the end."""
     query = Query((Term(tag=rename.old),))
-    after = None if rename.position is None else (search.IN_TEXT, rename.position)
-    hits = search.page(rename.notebook, query, by_relevance=False, ascending=True, after=after, limit=MAX_NOTES)
+    after = None if rename.position is None else (IN_TEXT, rename.position)
+    hits = index.page(rename.notebook, query, by_relevance=False, ascending=True, after=after, limit=MAX_NOTES)
     positions = [position for _, position in hits]
     return positions, positions[-1] if positions else None
 

@@ -5,8 +5,9 @@ from itertools import islice
 
 from django.db.models import Count, F, Max, Min, Q
 
-from notes import databases, search
+from notes import databases
 from notes.models import CONTENT, Revision
+from notes.search import index
 from notes.tags import key
 
 ACTIONS_THAT_LEAVE_IT_DELETED = {Revision.TRASH, Revision.PURGE}
@@ -82,9 +83,9 @@ def index_problems(notebook, watched):
     live = notebook.notes.live()
     notes = iter(watched(live.iterator(chunk_size=NOTES_AT_ONCE), total=live.count()))
     missing = different = 0
-    indexed = search.size(notebook)
+    indexed = index.size(notebook)
     while some := list(islice(notes, NOTES_AT_ONCE)):
-        compared = search.compare(some)
+        compared = index.compare(some)
         missing += len(some) - len(compared)
         different += sum(not is_the_same for is_the_same in compared.values())
         indexed -= len(compared)

@@ -7,8 +7,8 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from rest_framework.test import APIClient
 
-from notes import search
 from notes.models import ApiKey, Notebook, Writer
+from notes.search import index
 from tests.keys import OPERATOR_KEY
 
 if connection.vendor == "postgresql":
@@ -36,7 +36,7 @@ def notebook(db):
     # A transactional test leaves the tables empty behind it, without the row that the migration made.
     notebook, was_flushed = Notebook.objects.get_or_create(name="default", defaults={"public": True})
     if was_flushed:
-        search.clear()
+        index.clear()
     return notebook
 
 

@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from notes import search
 from notes.models import Note, Revision
+from notes.search import index
 from notes.verification import problems
 
 NOTES, BATCH = "/api/v1/notes", "/api/v1/batch"
@@ -94,7 +94,7 @@ def test_a_batch_may_hold_a_hundred_writes(operator, notebook):
 
 
 def test_a_note_that_is_written_to_many_times_is_indexed_once(operator, note, monkeypatch):
-    engine, indexed = search.engine(), []
+    engine, indexed = index.engine(), []
     add = engine.add
     monkeypatch.setattr(engine, "add", lambda cursor, notes: (indexed.append(notes), add(cursor, notes)))
 

@@ -14,10 +14,11 @@ from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from notes import checks, search
+from notes import checks
 from notes.api import urls, views
 from notes.api.permissions import Closed, NotebookPermission, Public
 from notes.models import Notebook
+from notes.search import index
 from notesproject import urls as project_urls
 from notesproject.settings import BASE_DIR, database
 
@@ -183,7 +184,7 @@ def test_public_reads_are_a_warning_before_deployment(settings, public, ids):
 @pytest.mark.django_db
 def test_a_missing_search_index_is_told_where_databases_are_checked():
     assert "notes.E003" not in told()
-    for statement in search.engine().DROP:
+    for statement in index.engine().DROP:
         with connection.cursor() as cursor:
             cursor.execute(statement)
 
@@ -198,7 +199,7 @@ def told():
 def test_an_index_of_another_version_is_told_until_it_is_rebuilt(notebook, note, monkeypatch):
     assert "notes.W003" not in told()
 
-    monkeypatch.setattr(search, "FORMAT", search.FORMAT + 1)
+    monkeypatch.setattr(index, "FORMAT", index.FORMAT + 1)
     assert "notes.W003" in told()
     assert "notes.W003" not in [message.id for message in django_checks.run_checks()]
     call_command("rebuild_search")
@@ -213,7 +214,7 @@ def test_a_rebuild_that_was_broken_off_is_told(notebook, note, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as at_the_keyboard:
-        at_the_keyboard.setattr(search, "refresh", stop)
+        at_the_keyboard.setattr(index, "refresh", stop)
         with pytest.raises(KeyboardInterrupt):
             call_command("rebuild_search")
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notes.search import Search
+from notes.search.engine import Search
 
 NOTES = "/api/v1/notes"
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notes import search
+from notes.search import index
 
 NOTES, CHANGES = "/api/v1/notes", "/api/v1/changes"
 
@@ -283,14 +283,14 @@ def test_long_notes_without_their_bodies_are_one_page(stranger, long_notes):
 def test_a_page_is_not_called_the_last_when_its_hits_are_deleted_while_it_is_made(
     stranger, notebook, notes, monkeypatch
 ):
-    find = search.page
+    find = index.page
 
     def find_and_lose(*args, **options):
         hits = find(*args, **options)
         notebook.notes.filter(position__in=[position for _, position in hits]).update(deleted_at=timezone.now())
         return hits
 
-    monkeypatch.setattr(search, "page", find_and_lose)
+    monkeypatch.setattr(index, "page", find_and_lose)
 
     page = stranger.get(f"{NOTES}?limit=3&q=note").json()
 

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from notes import search, verification
+from notes import verification
 from notes.models import Note, Notebook, Receipt, Revision, Tag
+from notes.search import index
 from tests.conftest import client_with_key
 from tests.keys import OPERATOR_KEY
 from tests.offline import ANSWER, REQUEST, ConnectionLost, Network, OfflineClient
@@ -178,8 +179,8 @@ def replace_all_rows(notebook, *, revision, rows):
     for objects in rows:
         if objects:
             type(objects[0]).objects.bulk_create(objects)
-    search.clear()
-    search.index(Note.objects.all())
+    index.clear()
+    index.add(Note.objects.all())
     Notebook.objects.filter(pk=notebook.pk).update(revision=revision, epoch=uuid.uuid4())
 
 

@@ -14,9 +14,14 @@ from django.core.management import call_command
 from django.db import connections
 from django.utils import timezone
 
-from notes import search, words
 from notes.management.commands import rebuild_search
 from notes.models import Note, Notebook
+from notes.search import index, words
+from notes.search.engine import Search
+from notes.search.highlights import highlights
+from notes.search.postgresql import PostgreSQL
+from notes.search.query import parse
+from notes.search.sqlite import SQLite
 from notes.verification import problems
 
 NOTES = "/api/v1/notes"
@@ -282,7 +287,7 @@ def test_a_search_finds_notes_of_any_year(operator, notebook, by, ordering):
     [*product(["relevance", "-created_at", "created_at"], [0, 1000]), ("title", 1000), ("-updated_at", 1000)],
 )
 def test_a_search_within_bounds_finds_what_is_within_them(operator, notebook, by, monkeypatch, ordering, few):
-    monkeypatch.setattr(search.Search, "FEW", few)
+    monkeypatch.setattr(Search, "FEW", few)
     chance = random.Random(6)
     drafts = []
     for number in range(250):
@@ -322,7 +327,7 @@ def test_a_note_of_all_characters_there_are_is_stored_and_found(by):
     [note] = notebook.create_notes(by, [{"title": "Characters", "body": body, "created_at": late}])
 
     for text in ("characters", body[7], body[500:503]):
-        assert list(notebook.notes.found_by(notebook, words.parse(text))) == [note]
+        assert list(notebook.notes.found_by(notebook, parse(text))) == [note]
 
 
 @pytest.mark.parametrize("ordering", ["relevance", "-created_at", "created_at", "title", "-updated_at"])
@@ -402,7 +407,7 @@ def test_what_is_in_the_trash_is_found_by_no_search(operator, note, notebook, or
 
 def test_the_index_is_rebuilt_by_a_command(operator, library, notebook, capsys):
     with_index = [note["id"] for note in found(operator, q="cafe")]
-    search.clear()
+    index.clear()
     assert found(operator, q="cafe") == []
     assert "18 live notes are missing in the search index" in "".join(problems(notebook))
 
@@ -415,10 +420,10 @@ def test_the_index_is_rebuilt_by_a_command(operator, library, notebook, capsys):
 
 
 def test_highlighting_takes_linear_time():
-    query = words.parse('"a b" c d')
+    query = parse('"a b" c d')
 
-    assert words.highlights(query, "a " * 50_000) == []
-    assert len(words.highlights(query, "a b c d " * 12_000)) == 3
+    assert highlights(query, "a " * 50_000) == []
+    assert len(highlights(query, "a b c d " * 12_000)) == 3
 
 
 def test_highlights_are_looked_for_at_the_beginning_of_so_many_bodies(operator, notebook, by):
@@ -507,10 +512,10 @@ def test_whoever_changes_what_is_indexed_raises_the_number_of_the_format():
     notes = [Note.drafted(notebook, 1, **draft, created_at=LONG_AGO) for draft in drafts]
     for number, note in enumerate(notes):
         note.pk = note.position = number << 45
-    stored = [engine.CREATE[:2] for engine in (search.SQLite, search.PostgreSQL)]
-    stored += [engine.row(note) for engine in (search.SQLite, search.PostgreSQL) for note in notes]
+    stored = [engine.CREATE[:2] for engine in (SQLite, PostgreSQL)]
+    stored += [engine.row(note) for engine in (SQLite, PostgreSQL) for note in notes]
 
     digest = sha256(repr(stored).encode()).hexdigest()[:16]
 
     # Where the second is another one, so must be the first: the indexes of today are then to be rebuilt.
-    assert (search.FORMAT, digest) == (1, "59e671f44b8fa40a")
+    assert (index.FORMAT, digest) == (1, "59e671f44b8fa40a")

@@ -9,8 +9,9 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from notes import renames, search
+from notes import renames
 from notes.models import Note, Receipt, Revision, Tag, TagRename
+from notes.search import index
 from notes.verification import problems
 from tests.problems import problem_of
 from tests.server import serving
@@ -257,8 +258,8 @@ def test_one_tag_is_renamed_at_a_time(operator, many, notebook):
 
 @pytest.mark.parametrize("name", ["job", "WORK"])
 def test_a_rename_finds_the_notes_that_the_index_has_lost(operator, many, notebook, name):
-    search.clear()
-    search.index(many[:3])
+    index.clear()
+    index.add(many[:3])
 
     response = rename(operator, name=name)
 

@@ -11,9 +11,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notes import databases, search
+from notes import databases
 from notes.management.commands import empty_trash
 from notes.models import Note, Revision
+from notes.search import sqlite
+from notes.search.sqlite import SQLite
 from notes.verification import problems
 
 NOTES, TRASH = "/api/v1/notes", "/api/v1/trash"
@@ -194,9 +196,9 @@ def test_a_purge_wipes_out_for_a_moment_and_no_longer(operator, notebook, by, mo
         note = notebook.create_note(by, title="Note", body=" ".join(f"{number:x}" for number in range(5_000)))
     operator.delete(f"{NOTES}/{note.uuid}")
     looks = itertools.count()
-    monkeypatch.setattr(search.time, "monotonic", lambda: next(looks) * step)
+    monkeypatch.setattr(sqlite.time, "monotonic", lambda: next(looks) * step)
     monkeypatch.setattr(databases, "giving_way", nullcontext)
-    monkeypatch.setattr(search.SQLite, "PAGES_OF_A_MERGE", 1)
+    monkeypatch.setattr(SQLite, "PAGES_OF_A_MERGE", 1)
 
     with CaptureQueriesContext(connection) as captured:
         response = operator.delete(f"/api/v1/trash/{note.uuid}")

@@ -9,8 +9,9 @@ from django.db import DatabaseError, connection
 from django.db.models import F
 from django.utils import timezone
 
-from notes import databases, search, verification
+from notes import databases, verification
 from notes.models import Note, Notebook, Revision, Tag
+from notes.search import index
 from notes.verification import problems
 
 
@@ -199,14 +200,14 @@ def test_the_command_refuses_a_name_that_no_notebook_has(notebook):
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_written_meanwhile_is_neither_held_up_nor_taken_for_a_disagreement(notebook, note, by, monkeypatch):
-    size = search.size
+    size = index.size
 
     def size_after_a_write(notebook):
         with ThreadPoolExecutor(1) as thread:
             thread.submit(write_in_thread, by).result(timeout=10)
         return size(notebook)
 
-    monkeypatch.setattr(search, "size", size_after_a_write)
+    monkeypatch.setattr(index, "size", size_after_a_write)
 
     assert verify() == "default: 3 writes, all in agreement\n"
     monkeypatch.undo()
@@ -237,7 +238,7 @@ def verify(*names):
 
 
 def test_a_live_note_that_is_not_in_the_search_index_is_reported(notebook, note):
-    search.clear()
+    index.clear()
 
     assert found_in(notebook) == "2 live notes are missing in the search index; rebuild_search puts them there."
 
@@ -251,7 +252,7 @@ def test_words_of_two_notes_that_are_swapped_in_the_search_index_are_reported(no
     alpha, beta = getattr(one, name), getattr(other, name)
     setattr(one, name, beta)
     setattr(other, name, alpha)
-    search.refresh([one, other])
+    index.refresh([one, other])
 
     assert (
         found_in(notebook) == "2 notes have other words in the search index than their own; rebuild_search mends that."
@@ -260,7 +261,7 @@ def test_words_of_two_notes_that_are_swapped_in_the_search_index_are_reported(no
 
 def test_a_note_in_the_search_index_that_is_not_live_is_reported(notebook, trashed):
     trashed.deleted_at = None
-    search.refresh([trashed])
+    index.refresh([trashed])
 
     assert found_in(notebook) == "The search index has 1 notes that are not live; rebuild_search takes them out."
 
@@ -275,7 +276,7 @@ def test_more_notes_than_are_read_at_once_are_all_compared(notebook, by, monkeyp
     monkeypatch.setattr(verification, "NOTES_AT_ONCE", 2)
     notes = notebook.create_notes(by, [{"title": f"Note {number}"} for number in range(5)])
     notes[4].title = "Another"
-    search.refresh(notes[4:])
+    index.refresh(notes[4:])
 
     assert found_in(notebook).startswith("1 notes have other words in the search index")
 

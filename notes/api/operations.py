@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rest_framework.exceptions import NotFound, ValidationError
 
-from notes import search, tags
+from notes import tags
 from notes.api.errors import Conflict
 from notes.api.fields import longest_body, parsed_uuid
 from notes.api.params import number_in
@@ -22,6 +22,7 @@ from notes.api.serializers import (
     TextSerializer,
 )
 from notes.models import Note
+from notes.search import index
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def purge(access, note_id, fields, expected):
     note = expected_note(access.notebook.notes.trashed(), note_id, expected)
     valid(NothingSerializer, fields)
     note.purge(access.writer)
-    search.erase_soon()
+    index.erase_soon()
     return Outcome(204, note)
 
 

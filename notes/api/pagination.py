@@ -10,9 +10,9 @@ from rest_framework.pagination import BasePagination
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from notes import search
 from notes.api.params import refused, whole_number
 from notes.api.throttling import count_chars
+from notes.search import index
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -132,7 +132,7 @@ class SearchPagination(KeysetPagination):
     def paginate_search(self, notes, wanted, request):
         """Return one page of those notes that the search finds, by relevance or by time of creation."""
         _, after = self.read(request)
-        hits = search.page(
+        hits = index.page(
             request.access.notebook,
             wanted.query,
             by_relevance=wanted.ordering == "relevance",

@@ -4,10 +4,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.settings import api_settings
 
-from notes import words
 from notes.api.fields import Moment, Text, parsed_uuid
 from notes.querysets import positions_between
-from notes.words import Query, Term
+from notes.search.query import MAX_QUERY_CHARS, Query, QueryTooLong, Term, parse
 
 MAX_NUMBER = 2**63 - 1
 
@@ -94,7 +93,7 @@ class NoteListParams(serializers.Serializer):
     q = Text(
         required=False,
         allow_blank=True,
-        max_length=words.MAX_QUERY_CHARS,
+        max_length=MAX_QUERY_CHARS,
         help_text='Search: words, "exact phrases", -without, tag:name. The last word may be unfinished.',
     )
     tag = serializers.ListField(child=Text(), required=False, help_text="Notes with this tag; given twice, with both.")
@@ -112,8 +111,8 @@ class NoteListParams(serializers.Serializer):
 
     def validate_q(self, text):
         try:
-            return words.parse(text)
-        except words.QueryTooLong as error:
+            return parse(text)
+        except QueryTooLong as error:
             raise serializers.ValidationError(str(error)) from None
 
     def validate(self, params):

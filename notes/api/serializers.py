@@ -6,9 +6,10 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import html
 
-from notes import models, tags, titles, words
+from notes import models, tags, titles
 from notes.api.fields import Count, MaxBodyChars, Moment, NoteId, Tag, Tags, Text
 from notes.models import LEVELS, MAX_TITLE_CHARS, Note, Revision, one_line
+from notes.search.highlights import highlights
 from notes.tags import MAX_TAG_CHARS
 
 
@@ -117,7 +118,7 @@ class ListedNoteSerializer(NoteSerializer):
     def get_highlights(self, note):
         body = note.body[: min(HIGHLIGHT_CHARS, self.highlight_chars)]
         self.highlight_chars -= len(body)
-        return {"title": words.highlights(self.query, note.title), "body": words.highlights(self.query, body)}
+        return {"title": highlights(self.query, note.title), "body": highlights(self.query, body)}
 
 
 @extend_schema_serializer(component_name="ListedNote")

@@ -1,6 +1,6 @@
 from django.db import migrations
+from notes.search import index
 
-from notes import search
 
 
 class Migration(migrations.Migration):
@@ -8,4 +8,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("notes", "0001_initial")]
 
-    operations = [migrations.RunPython(lambda apps, schema_editor: search.clear(), migrations.RunPython.noop)]
+    operations = [migrations.RunPython(lambda apps, schema_editor: index.clear(), migrations.RunPython.noop)]

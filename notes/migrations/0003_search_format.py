@@ -1,12 +1,12 @@
 from django.db import migrations, models
 
-import notes.search
+from notes.search import index
 
 
 def say_so_of_empty_notebooks(apps, schema_editor):
     """What is indexed already has the first format; what is not yet will have the one of today."""
     notebooks = apps.get_model("notes", "Notebook").objects
-    notebooks.filter(notes=None).update(search_format=notes.search.FORMAT)
+    notebooks.filter(notes=None).update(search_format=index.FORMAT)
 
 
 class Migration(migrations.Migration):
@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             model_name="notebook",
             name="search_format",
             field=models.PositiveSmallIntegerField(
-                db_default=1, default=notes.search.current_format, editable=False
+                db_default=1, default=index.current_format, editable=False
             ),
         ),
         migrations.AddField(

@@ -5,9 +5,10 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from tqdm import tqdm
 
-from notes import databases, search
+from notes import databases
 from notes.management.arguments import days_in
 from notes.models import Notebook, Writer
+from notes.search import index
 
 
 class Command(BaseCommand):
@@ -31,5 +32,5 @@ class Command(BaseCommand):
                     if note:
                         note.purge(by)
                         purged += 1
-        search.erase()
+        index.erase()
         self.stdout.write(f"Erased {purged} notes that were in the trash for more than {days} days.")

@@ -2,8 +2,9 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from tqdm import tqdm
 
-from notes import databases, search
+from notes import databases
 from notes.models import Note, Notebook, Tag
+from notes.search import index
 
 CHUNK_NOTES = 500
 
@@ -17,8 +18,8 @@ class Command(BaseCommand):
     def handle(self, **options):
         with transaction.atomic():
             # The notebooks first, as writers take them before the index.
-            Notebook.objects.index_has_changed(search.UNFINISHED)
-            search.clear()
+            Notebook.objects.index_has_changed(index.UNFINISHED)
+            index.clear()
         count = 0
         with tqdm(total=Note.objects.live().count(), unit=" notes", disable=None) as bar:
             for notebook in Notebook.objects.all():
@@ -38,9 +39,9 @@ def indexed_chunks(notebook):
             notes = notebook.notes.live().order_by("position")
             chunk = list((notes if last is None else notes.filter(position__gt=last))[:CHUNK_NOTES])
             if not chunk:
-                itself.index_has_changed(search.FORMAT)
+                itself.index_has_changed(index.FORMAT)
                 return
-            search.refresh(chunk)
-            itself.index_has_changed(search.UNFINISHED)
+            index.refresh(chunk)
+            itself.index_has_changed(index.UNFINISHED)
         last = chunk[-1].position
         yield len(chunk)

@@ -1,0 +1,71 @@
+"""Where a text has what a search asks for. No ORM, no SQL, no HTTP."""
+
+from bisect import bisect_right
+
+from notes.search.words import spans
+
+FRAGMENT_CHARS = 160
+MAX_FRAGMENTS = 3
+
+
+def highlights(query, text):
+    """Return up to three fragments of the text in which the search matches, in the order of the text.
+
+    Each is {"start", "text", "matches": [[start, end], ...]}; all numbers count characters from the beginning of the
+    whole text. Linear time. Most matches stand early: a long text is read to its end only if need be.
+    """
+    for size in (4_000, len(text)):
+        cut = text.rfind(" ", 0, size) if size < len(text) else len(text)
+        part = text[: cut if cut > 0 else size]
+        found = spans(part)
+        matches = matches_in(query, found)
+        if size >= len(text) or len({term for _, _, term in matches}) == len(query.wanted):
+            break
+    best = sorted(grouped(matches), key=lambda group: (-len({term for _, _, term in group}), group[0][0]))
+    return [fragment(group, found, text) for group in sorted(best[:MAX_FRAGMENTS])]
+
+
+def matches_in(query, found):
+    """Return (start, end, number of the term) for each match, in the order of the text."""
+    starts, place = [], 1
+    for word, _, _ in found:
+        starts.append(place)
+        place += len(word) + 1
+    line = " " + " ".join(word for word, _, _ in found) + " "
+    matches = []
+    for number, term in enumerate(query.wanted):
+        needle = " " + " ".join(term.words) + ("" if term.is_prefix else " ")
+        at = line.find(needle)
+        while at >= 0:
+            first = bisect_right(starts, at + 1) - 1
+            matches.append((found[first][1], found[first + len(term.words) - 1][2], number))
+            # The space behind one match is the space before the next.
+            at = line.find(needle, at + len(needle) - (not term.is_prefix))
+    return sorted(matches)
+
+
+def grouped(matches):
+    """Return the matches in groups that fit one fragment each."""
+    groups = []
+    for match in matches:
+        if groups and match[1] - groups[-1][0][0] <= FRAGMENT_CHARS:
+            groups[-1].append(match)
+        else:
+            groups.append([match])
+    return groups
+
+
+def fragment(group, found, text):
+    """Return the fragment around a group of matches, cut between words."""
+    begins, ends = [begin for _, begin, _ in found], [end for _, _, end in found]
+    first, last = group[0][0], max(end for _, end, _ in group)
+    room = max(0, FRAGMENT_CHARS - (last - first)) // 2
+    start = 0 if first <= room else begins[min(bisect_right(begins, first - room), bisect_right(begins, first) - 1)]
+    stop = len(text) if last + room >= len(text) else max(last, ends[bisect_right(ends, last + room) - 1])
+    merged = []
+    for begin, end, _ in group:
+        if merged and begin <= merged[-1][1]:
+            merged[-1][1] = max(end, merged[-1][1])
+        else:
+            merged.append([begin, end])
+    return {"start": start, "text": text[start:stop], "matches": merged}

@@ -1,0 +1,72 @@
+"""What a search asks for. No ORM, no SQL, no HTTP."""
+
+import re
+from dataclasses import dataclass
+
+from notes.search.words import MIN_PREFIX_CHARS, WHOLE, spans
+
+MAX_QUERY_CHARS = 500
+MAX_QUERY_WORDS = 64
+
+
+class QueryTooLong(ValueError):
+    """Says in words for people what the limit is."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One thing that a search asks for: a word, a phrase of several, or a tag."""
+
+    words: tuple = ()
+    tag: str = ""
+    is_negated: bool = False
+    is_prefix: bool = False
+
+
+@dataclass(frozen=True)
+class Query:
+    terms: tuple = ()
+
+    @property
+    def wanted(self):
+        """The terms that a note's text must have."""
+        return [term for term in self.terms if term.words and not term.is_negated]
+
+    @property
+    def others(self):
+        """The tags, and what a note must not have."""
+        return [term for term in self.terms if term.tag or term.is_negated]
+
+
+TERM = re.compile(
+    r'(?P<minus>(?<!\S)-(?=[^\s-]))?(?P<tag>tag:)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))', re.IGNORECASE
+)
+
+
+def parse(text):
+    """Return the Query of words, "exact phrases", -without and tag:name; all else in the text is just text.
+
+    The last word stands for all that begin with it, while it is being typed. Raises QueryTooLong.
+    """
+    if len(text) > MAX_QUERY_CHARS:
+        raise QueryTooLong(f"A search has at most {MAX_QUERY_CHARS} characters.")
+    text = re.sub("[“”„]", '"', text.rstrip())
+    terms, count = {}, 0
+    for match in TERM.finditer(text):
+        written = match["word"] if match["phrase"] is None else match["phrase"]
+        is_negated = bool(match["minus"])
+        if match["tag"]:
+            if written.strip():
+                terms[Term(tag=written, is_negated=is_negated)] = None
+            continue
+        found = spans(written)
+        if not found:
+            continue
+        last, _, end = found[-1]
+        is_being_typed = match["word"] and not is_negated and match.end() == len(text) and end == len(written)
+        is_prefix = bool(is_being_typed and len(last) >= MIN_PREFIX_CHARS and not WHOLE.match(last))
+        terms[Term(tuple(word for word, _, _ in found), is_negated=is_negated, is_prefix=is_prefix)] = None
+        count += len(found)
+        if count > MAX_QUERY_WORDS:
+            raise QueryTooLong(f"A search has at most {MAX_QUERY_WORDS} words.")
+    return Query(tuple(terms))

@@ -1,0 +1,134 @@
+"""The search index of SQLite: FTS5."""
+
+import math
+import sqlite3
+import time
+from functools import cached_property
+
+from notes import databases
+from notes.search.engine import TABLE, Search
+from notes.search.terms import indexed, term_words
+from notes.search.words import MIN_PREFIX_CHARS
+
+
+class SQLite(Search):
+    POSITION = "rowid"
+    FENCE = ""
+    MATCHING = f"FROM {TABLE} WHERE {TABLE} MATCH %s"
+    # Up to this many words stand in for a prefix; FTS5's own prefix search gathers all hits before it sorts them.
+    MAX_EXPANSION = 64
+    DROP = [f"DROP TABLE IF EXISTS {TABLE}_words", f"DROP TABLE IF EXISTS {TABLE}"]
+    CREATE = [
+        # `ascii` takes every other character as it comes: the folding is ours alone.
+        f"CREATE VIRTUAL TABLE {TABLE} USING fts5(head, body, columnsize=0, prefix='2', "
+        "tokenize=\"ascii tokenchars '_+#=!@~'\")",
+        f"CREATE VIRTUAL TABLE {TABLE}_words USING fts5vocab({TABLE}, row)",
+    ]
+    if sqlite3.sqlite_version_info >= (3, 42):
+        CREATE.append(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('secure-delete', 1)")
+    # Some milliseconds of work: other writers wait for no more.
+    PAGES_OF_A_MERGE = 64
+
+    @staticmethod
+    def row(note):
+        marked, title, body = indexed(note)
+        return note.position, " ".join([notebook_term(note.notebook_id), *marked, *title]), " ".join(body)
+
+    @classmethod
+    def add(cls, cursor, notes):
+        cursor.executemany(f"INSERT INTO {TABLE} (rowid, head, body) VALUES (%s, %s, %s)", map(cls.row, notes))
+
+    @classmethod
+    def compare(cls, cursor, notes):
+        rows = {note.pk: cls.row(note) for note in notes}
+        positions = ", ".join(str(row[0]) for row in rows.values()) or "NULL"
+        cursor.execute(f"SELECT rowid, head, body FROM {TABLE} WHERE rowid IN ({positions})")
+        indexed_rows = {row[0]: row for row in cursor.fetchall()}
+        return {pk: indexed_rows[row[0]] == row for pk, row in rows.items() if row[0] in indexed_rows}
+
+    @staticmethod
+    def remove(cursor, notes):
+        cursor.executemany(f"DELETE FROM {TABLE} WHERE rowid = %s", [(note.position,) for note in notes])
+
+    @classmethod
+    def erase(cls, cursor, seconds):
+        """Merge the index to its end: until then its older parts hold what was deleted. SQLite 3.42 does so at once."""
+        deadline = time.monotonic() + (math.inf if seconds is None else seconds)
+        while time.monotonic() < deadline:
+            before = total_changes(cursor)
+            with databases.giving_way():
+                cursor.execute(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('merge', -{cls.PAGES_OF_A_MERGE})")
+            if total_changes(cursor) - before < 2:
+                break
+        # Not while somebody reads, such as a backup: the next one does it.
+        with databases.without_waiting():
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def bounds_of(self, positions):
+        # The plus keeps the index from being asked once for each of them.
+        each = ", ".join(map(str, positions)) or "NULL"
+        return f" AND rowid BETWEEN {min(positions, default=0)} AND {max(positions, default=0)} AND +rowid IN ({each})"
+
+    def hits(self, terms, conditions, better, beyond, limit):
+        self.cursor.execute(
+            f"SELECT rowid {self.MATCHING}{self.behind(beyond)}{self.within} ORDER BY rowid {self.direction} LIMIT %s",
+            (self.expression(terms, conditions, better), *self.within_params, limit),
+        )
+        return [position for (position,) in self.cursor.fetchall()]
+
+    def among_hits(self):
+        return f"notes_note.position IN (SELECT rowid {self.MATCHING})", [self.expression(self.query.terms)]
+
+    def size(self):
+        self.cursor.execute(f"SELECT count(*) {self.MATCHING}", [self.expression(self.query.terms)])
+        return self.cursor.fetchone()[0]
+
+    def expression(self, terms, conditions=(), better=()):
+        """Return the text for MATCH: all terms and conditions, in this notebook, and not in the better group.
+
+        Our terms hold neither quotes nor spaces, so that quoted they are never FTS5's syntax.
+        """
+        wanted = [f'"{notebook_term(self.notebook.pk)}"']
+        wanted += [self.one(term) for term in terms if not term.is_negated]
+        wanted += [self.any_of(alternatives) for alternatives in conditions]
+        banned = [self.one(term) for term in terms if term.is_negated]
+        if better:
+            banned.append("(" + " AND ".join(self.any_of(alternatives) for alternatives in better) + ")")
+        expression = "(" + " AND ".join(wanted) + ")"
+        return f"{expression} NOT ({' OR '.join(banned)})" if banned else expression
+
+    def any_of(self, alternatives):
+        return "(" + " OR ".join(self.one(term) for term in alternatives) + ")"
+
+    def one(self, term):
+        phrase = term_words(term)
+        if not term.is_prefix:
+            return f'"{" ".join(phrase)}"'
+        if self.expansion is None:
+            return f'("{" ".join(phrase)}" *)'
+        mark = "=" if phrase[-1].startswith("=") else ""
+        phrases = [" ".join([*phrase[:-1], mark + word]) for word in self.expansion]
+        return "(" + " OR ".join(f'"{phrase}"' for phrase in phrases) + ")"
+
+    @cached_property
+    def expansion(self):
+        """All words that begin like the search's last one; None when they are many, or the prefix index has them."""
+        [prefix] = [term.words[-1] for term in self.query.wanted if term.is_prefix]
+        if len(prefix) <= MIN_PREFIX_CHARS or self.cursor is None:
+            return None
+        # Behind the word itself, whose own list may be long to count.
+        self.cursor.execute(
+            f"SELECT term FROM {TABLE}_words WHERE term >= %s AND term < %s LIMIT %s",
+            (prefix + "\x01", prefix + "\U0010ffff", self.MAX_EXPANSION),
+        )
+        longer = [word for (word,) in self.cursor.fetchall()]
+        return None if len(longer) == self.MAX_EXPANSION else [prefix, *longer]
+
+
+def notebook_term(notebook_id):
+    return f"~{notebook_id}"
+
+
+def total_changes(cursor):
+    cursor.execute("SELECT total_changes()")
+    return cursor.fetchone()[0]
