@@ -15,7 +15,7 @@ from benchmarks.library import BY, databases, use  # First: it sets Django up.
 from notes.search import index  # isort: skip
 from notes.search.query import parse  # isort: skip
 from notes.search import words  # isort: skip
-from notes import transfer  # isort: skip
+from notes import importing, markdown  # isort: skip
 from notes.models import Notebook  # isort: skip
 
 LIMIT = 50
@@ -37,7 +37,7 @@ def main():
 
 def report(folder):
     notebook = Notebook.objects.default()
-    for _ in transfer.import_files(notebook, BY, transfer.read_folder(folder)):
+    for _ in importing.import_files(notebook, BY, markdown.read_folder(folder)):
         pass
     notes = list(notebook.notes.order_by("uuid"))
     plain = Plain(notes)

@@ -23,7 +23,10 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connection, connections  # noqa: E402
 from django.db.utils import ConnectionHandler  # noqa: E402
 
-from notes import transfer  # noqa: E402
+from notes import (  # noqa: E402
+    importing,
+    markdown,
+)
 from notes.models import Notebook, Writer  # noqa: E402
 
 # A line for each request would stand between the figures.
@@ -52,7 +55,7 @@ def note_files(count):
                 body[chance.randrange(len(body))] = word
                 if chance.random() < 0.02:
                     title[0] = word
-        yield transfer.NoteFile(
+        yield markdown.NoteFile(
             path=f"{number}.md",
             title=" ".join(title).capitalize(),
             body=" ".join(body),
@@ -133,7 +136,7 @@ def fill(size):
     with tqdm(total=size, unit=" notes", disable=None) as bar:
         while batch := list(itertools.islice(files, BATCH)):
             began, began_processor = time.perf_counter(), time.process_time()
-            for outcomes in transfer.import_files(notebook, BY, batch):
+            for outcomes in importing.import_files(notebook, BY, batch):
                 bar.update(len(outcomes))
             seconds += time.perf_counter() - began
             processor += time.process_time() - began_processor

@@ -8,7 +8,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notesproject.settings")
 
 from notes import database_file, turns
-from notesproject.framing import ExactBody
+from notes.api.bodies import ExactBody
 
 problem = database_file.problem_of(settings.DATABASES["default"])
 if problem:

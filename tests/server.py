@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from django.db import connection
 
-from notesproject.settings import ENVIRONMENT
+from notesproject.environment import ENVIRONMENT
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_SECONDS = 20

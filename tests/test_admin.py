@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notes import databases
-from notes.admin import LOG_PAGE_SIZE
+from notes.admin.log import LOG_PAGE_SIZE
 from notes.diffs import for_people
 from notes.models import ApiKey, Note, Notebook, Revision
 from tests.conftest import client_with_key, make_key, make_staff

@@ -5,8 +5,8 @@ import uuid
 import pytest
 from django.core.management import call_command
 
-from notes.api import sync
 from notes.api.pagination import page_with_bodies
+from notes.api.views import sync
 
 NOTES, CHANGES = "/api/v1/notes", "/api/v1/changes"
 

@@ -15,12 +15,13 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from notes import checks
-from notes.api import urls, views
+from notes.api import urls
 from notes.api.permissions import Closed, NotebookPermission, Public
+from notes.api.views.notes import NoteViewSet
 from notes.models import Notebook
 from notes.search import index
 from notesproject import urls as project_urls
-from notesproject.settings import BASE_DIR, database
+from notesproject.environment import BASE_DIR, database
 
 
 @pytest.fixture
@@ -66,13 +67,13 @@ def test_every_route_of_the_project_is_guarded():
 
 @pytest.mark.parametrize("permissions", [[], [Closed], [AllowAny], [IsAuthenticatedOrReadOnly], [~NotebookPermission]])
 def test_a_view_that_lost_its_permission_is_an_error(monkeypatch, permissions):
-    monkeypatch.setattr(views.NoteViewSet, "permission_classes", permissions)
+    monkeypatch.setattr(NoteViewSet, "permission_classes", permissions)
 
     assert E001 in complaints()
 
 
 def test_the_start_is_refused_with_the_view_s_name(monkeypatch):
-    monkeypatch.setattr(views.NoteViewSet, "permission_classes", [])
+    monkeypatch.setattr(NoteViewSet, "permission_classes", [])
 
     messages = [str(error) for error in django_checks.run_checks() if error.level >= django_checks.ERROR]
 
@@ -102,14 +103,14 @@ def test_an_action_that_takes_the_permission_away_is_an_error(with_routes):
 
 
 def test_a_permission_taken_away_in_as_view_is_an_error(with_routes):
-    with_routes(path("api/v1/new", views.NoteViewSet.as_view({"get": "list"}, permission_classes=[])))
+    with_routes(path("api/v1/new", NoteViewSet.as_view({"get": "list"}, permission_classes=[])))
 
     assert complaints() == [E001]
 
 
 @pytest.mark.parametrize("name", ["get_permissions", "check_permissions"])
 def test_a_view_that_goes_around_its_permissions_is_an_error(monkeypatch, name):
-    monkeypatch.setattr(views.NoteViewSet, name, lambda self, *args: [], raising=False)
+    monkeypatch.setattr(NoteViewSet, name, lambda self, *args: [], raising=False)
 
     assert E001 in complaints()
 

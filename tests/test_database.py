@@ -13,7 +13,7 @@ from django.db.utils import ConnectionHandler
 from django.test.utils import CaptureQueriesContext
 
 from notes.models import Note, Notebook, Revision
-from notesproject.settings import database
+from notesproject.environment import database
 from tests.problems import problem_of
 
 NOTES = "/api/v1/notes"

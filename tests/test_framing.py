@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from notes.api.bodies import ExactBody
 from notes.models import Note
-from notesproject.framing import ExactBody
 from tests.keys import OPERATOR_KEY
 from tests.server import serving, serving_for_development
 from tests.wire import Connection

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from notes import transfer
+from notes import importing, markdown
 from notes.models import Note, Notebook, Revision, Writer
 from notes.verification import problems
 
@@ -36,7 +36,7 @@ def write(folder, name, content):
 
 def read(folder, content, name="note.md"):
     write(folder, name, content)
-    (file,) = transfer.read_folder(folder)
+    (file,) = markdown.read_folder(folder)
     return file
 
 
@@ -59,7 +59,7 @@ def counts(summary):
 
 
 def test_the_folder_of_the_tests_is_read_in_order():
-    files = list(transfer.read_folder(FOLDER))
+    files = list(markdown.read_folder(FOLDER))
 
     assert [file.path for file in files] == [
         "bad-front-matter.md",
@@ -71,7 +71,7 @@ def test_the_folder_of_the_tests_is_read_in_order():
         "horizontal-rule.md",
         "trips/lisbon.md",
     ]
-    assert [file.title for file in files if isinstance(file, transfer.NoteFile)] == [
+    assert [file.title for file in files if isinstance(file, markdown.NoteFile)] == [
         "Bread for Sunday",
         "Cuttings",
         "first-e-mail",
@@ -82,7 +82,7 @@ def test_the_folder_of_the_tests_is_read_in_order():
 
 
 def test_front_matter_gives_title_tags_and_dates_and_leaves_the_body():
-    file = next(file for file in transfer.read_folder(FOLDER) if file.path == "front-matter.md")
+    file = next(file for file in markdown.read_folder(FOLDER) if file.path == "front-matter.md")
 
     assert file.title == "Reading list: winter"
     assert file.tags == ["books", "no", "2024"]
@@ -92,7 +92,7 @@ def test_front_matter_gives_title_tags_and_dates_and_leaves_the_body():
 
 
 def test_tags_may_be_text_with_commas():
-    file = next(file for file in transfer.read_folder(FOLDER) if file.path == "comma-tags.md")
+    file = next(file for file in markdown.read_folder(FOLDER) if file.path == "comma-tags.md")
 
     assert file.tags == ["garden", "Rosemary"]
 
@@ -224,7 +224,7 @@ def test_dates_come_from_front_matter_and_else_from_the_file(folder, front_matte
 def test_a_file_that_cannot_be_a_note_is_named_with_the_reason(folder, content, reason):
     file = read(folder, content)
 
-    if file == transfer.BadFile("note.md", getattr(file, "reason", None)):
+    if file == markdown.BadFile("note.md", getattr(file, "reason", None)):
         assert file.reason.startswith(reason)
     else:
         pytest.fail(f"read as {file}"[:200])
@@ -241,7 +241,7 @@ def test_a_file_name_that_is_not_utf8_is_refused_in_readable_letters(folder):
     with open(path, "wb"):
         pass
 
-    (file,) = transfer.read_folder(folder)
+    (file,) = markdown.read_folder(folder)
 
     assert file.path == r"caf\udce9\n\x1b.md"
     assert file.reason == "the name is not UTF-8"
@@ -260,7 +260,7 @@ def test_hidden_files_other_files_and_links_are_no_notes(folder, tmp_path_factor
     (folder / "loop").symlink_to(folder)
     (folder / "folder.md").mkdir()
 
-    assert [file.path for file in transfer.read_folder(folder)] == ["READ.MD", "note.md"]
+    assert [file.path for file in markdown.read_folder(folder)] == ["READ.MD", "note.md"]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
@@ -269,7 +269,7 @@ def test_what_may_not_be_read_is_named(folder):
     write(folder, "note.md", "Note").chmod(0)
     (folder / "closed").chmod(0)
 
-    files = list(transfer.read_folder(folder))
+    files = list(markdown.read_folder(folder))
     (folder / "closed").chmod(0o700)
 
     assert [file.path for file in files] == ["note.md", "closed"]
@@ -443,23 +443,23 @@ def test_a_chunk_without_changes_takes_few_queries(notebook, folder, django_asse
 
     # The savepoint of the test's own transaction, the lock, the notes, their writers, the end of the savepoint.
     with django_assert_num_queries(5):
-        list(transfer.import_files(notebook, importer, transfer.read_folder(folder)))
+        list(importing.import_files(notebook, importer, markdown.read_folder(folder)))
 
 
 def test_a_chunk_ends_at_a_number_of_files_and_of_characters(monkeypatch, folder):
-    monkeypatch.setattr(transfer, "CHUNK_FILES", 3)
-    monkeypatch.setattr(transfer, "CHUNK_CHARS", 10)
+    monkeypatch.setattr(importing, "CHUNK_FILES", 3)
+    monkeypatch.setattr(importing, "CHUNK_CHARS", 10)
     for number, length in enumerate([1, 1, 1, 1, 9, 1]):
         write(folder, f"{number}.md", "x" * length)
 
-    chunks = transfer.chunks(transfer.read_folder(folder))
+    chunks = importing.chunks(markdown.read_folder(folder))
 
     assert [[len(file.body) for file in chunk] for chunk in chunks] == [[1, 1, 1], [1, 9], [1]]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_an_interrupted_import_keeps_what_it_has_and_goes_on(notebook, folder, monkeypatch):
-    monkeypatch.setattr(transfer, "CHUNK_FILES", 2)
+    monkeypatch.setattr(importing, "CHUNK_FILES", 2)
     for number in range(5):
         write(folder, f"{number}.md", "Note")
     create_notes = Notebook.create_notes
@@ -481,13 +481,13 @@ def test_an_interrupted_import_keeps_what_it_has_and_goes_on(notebook, folder, m
 
 @pytest.mark.django_db(transaction=True)
 def test_another_writer_gets_its_turn_between_two_chunks(notebook, by, folder, monkeypatch):
-    monkeypatch.setattr(transfer, "CHUNK_FILES", 1)
+    monkeypatch.setattr(importing, "CHUNK_FILES", 1)
     for number in range(3):
         write(folder, f"{number}.md", "Note")
     importer = Writer(id="command:import_notes", name="import_notes")
     somebody = Notebook.objects.get(pk=notebook.pk)
 
-    for _ in transfer.import_files(notebook, importer, transfer.read_folder(folder)):
+    for _ in importing.import_files(notebook, importer, markdown.read_folder(folder)):
         somebody.create_note(by, title="Between")
 
     titles = list(Note.objects.order_by("revision").values_list("title", flat=True))
@@ -499,8 +499,8 @@ def test_the_reader_alone_needs_no_database(folder):
     write(folder, "note.md", "# Plan")
     script = (
         "import django, sys; django.setup();"
-        "from notes import transfer;"
-        "print([file.title for file in transfer.read_folder(sys.argv[1])])"
+        "from notes import markdown;"
+        "print([file.title for file in markdown.read_folder(sys.argv[1])])"
     )
     environment = {**os.environ, "DATABASE_URL": "sqlite:////nowhere/nothing.sqlite3"}
 

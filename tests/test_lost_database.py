@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from notes import database_file
-from notesproject.settings import database
+from notesproject.environment import database
 from tests.server import APPLICATION, PROJECT, environment_of_a_newcomer, free_port, fresh_copy, granian_options, make
 from tests.test_serve import made
 

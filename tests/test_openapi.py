@@ -8,9 +8,9 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.urls import resolve
 
-from notes.api import site
-from notes.api.notebooks import WritingView
-from notesproject.settings import BASE_DIR
+from notes.api.generics import WritingView
+from notes.api.views import site
+from notesproject.environment import BASE_DIR
 
 pytestmark = pytest.mark.once
 

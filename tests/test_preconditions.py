@@ -7,7 +7,7 @@ import yaml
 from django.urls import resolve
 
 from notes.models import ApiKey, Revision
-from notesproject.settings import BASE_DIR
+from notesproject.environment import BASE_DIR
 from tests.conftest import make_key
 from tests.problems import fields_of
 from tests.server import serving

@@ -11,7 +11,7 @@ from django.core.management import get_commands, load_command_class
 from django.urls import resolve
 
 from notes.models import Note
-from notesproject.settings import BASE_DIR, ENVIRONMENT
+from notesproject.environment import BASE_DIR, ENVIRONMENT
 from tests.keys import OPERATOR_KEY
 from tests.server import serving
 

@@ -12,7 +12,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from notesproject import dotenv
-from notesproject.settings import BASE_DIR, ENVIRONMENT, EXAMPLE_SECRETS, REQUIRED, database
+from notesproject.environment import BASE_DIR, ENVIRONMENT, EXAMPLE_SECRETS, REQUIRED, database
 
 pytestmark = pytest.mark.once
 

@@ -23,7 +23,7 @@ from django.utils import timezone
 from notes import keys
 from notes.api.throttling import address_of
 from notes.models import ApiKey
-from notesproject.settings import cache as cache_settings
+from notesproject.environment import cache as cache_settings
 from tests.conftest import client_with_key, make_key
 from tests.keys import OPERATOR_KEY
 from tests.problems import problem_of

@@ -22,7 +22,7 @@ from django.db import connection, connections, transaction
 from django.db.utils import ConnectionHandler
 
 from notes import databases
-from notesproject.settings import database
+from notesproject.environment import database
 from tests.past import Client, described
 from tests.postgres import bin_directory
 

@@ -16,7 +16,6 @@ logger = logging.getLogger("notes.requests")
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,64}")
 SESSION_KEY = re.compile("[a-z0-9]{8,40}")
-UTF_8 = {"utf-8", "utf8"}
 
 
 class RequestLogMiddleware:
@@ -95,37 +94,4 @@ class DatabaseMiddleware:
     def __call__(self, request):
         databases.close_if_moved()
         databases.commit_began.set(False)
-        return self.get_response(request)
-
-
-class BodyErrorMiddleware:
-    """Answer in the one error shape what the WSGI wrapper found wrong with a body (see notesproject/framing.py).
-
-    Also refuse a body in another coding, and a form in another charset, which Django would hand to any codec of that
-    name, "base64" included.
-    """
-
-    DETAILS = {
-        400: "The request's body is shorter than it announced, or its length is not a number. Nothing was stored.",
-        411: "Send the length of the body in Content-Length; this server does not read chunked bodies.",
-        413: "The request's body is larger than this server takes.",
-        415: "The request's body must be UTF-8.",
-    }
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        status = request.META.get("notes.body_error")
-        if status:
-            return problem_response(request, status, self.DETAILS[status])
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            # Undone here, a small body could become a huge one; taken as it is, it would be something else.
-            detail = "Send the body as it is, without Content-Encoding."
-            response = problem_response(request, 415, detail)
-            response["Accept-Encoding"] = "identity"
-            return response
-        charset = request.content_params.get("charset", "utf-8").lower()
-        if request.content_type == "multipart/form-data" and charset not in UTF_8:
-            return problem_response(request, 415, "A form is UTF-8.", code="unsupported_media_type")
         return self.get_response(request)

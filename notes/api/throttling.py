@@ -12,7 +12,6 @@ import logging
 import time
 from ipaddress import IPv6Address
 
-from axes.handlers.database import AxesDatabaseHandler
 from django.conf import settings
 from django.core.cache import cache
 from redis.exceptions import RedisError
@@ -130,37 +129,6 @@ class FailureThrottle:
             raise Throttled(self.window.reset_seconds, "Too many wrong API keys from this address.")
 
 
-class LoginHandler(AxesDatabaseHandler):
-    """Wrong passwords, per address and whatever the name, beside those per name and address: each takes much work.
-
-    They are counted when they are known to be wrong: so many at the same time as there are threads slip through.
-    """
-
-    def is_locked(self, request, credentials=None):
-        window = window_of_logins(request)
-        is_used_up = window is not None and window.counted_before() >= window.limit
-        return is_used_up or super().is_locked(request, credentials)
-
-    def user_login_failed(self, sender, credentials, request=None, **kwargs):
-        window = window_of_logins(request)
-        if window is not None and not request.axes_locked_out:
-            window.count()
-        if request:
-            # Without the name: a password is soon typed into the wrong field.
-            audit.log_refusal("login_refused" if request.axes_locked_out else "login_failed", request)
-        super().user_login_failed(sender, credentials, request, **kwargs)
-
-    def user_logged_in(self, sender, request, user, **kwargs):
-        audit.log("logged_in", request, by=audit.id_of(user))
-        super().user_logged_in(sender, request, user, **kwargs)
-
-
-def window_of_logins(request):
-    """Return a window of its own: a script with a wrong key must not keep the people at its address from logging in."""
-    rate = settings.NOTES_RATE_FAILURES
-    return Window("logins", rate, address_of(request)) if rate and request else None
-
-
 def address_of(request):
     """Return the address that a stranger is counted by, NOTES_PROXIES before this server; None where it has none.
 
@@ -170,8 +138,3 @@ def address_of(request):
     if address is not None and address.version == 6:
         address = IPv6Address(int(address) >> 64 << 64)
     return address and str(address)
-
-
-def login_name_of(request, credentials):
-    """Return the name that somebody tries to log in with, cut to the column that django-axes keeps it in."""
-    return (credentials or request.POST).get("username", "")[:255]

@@ -1,7 +1,7 @@
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from notes.api import health, history, keys, site, sync, tags, views
+from notes.api.views import health, history, keys, notes, site, sync, tags
 
 
 class Router(SimpleRouter):
@@ -13,7 +13,7 @@ class Router(SimpleRouter):
 
 
 router = Router()
-router.register("notes", views.NoteViewSet, basename="note")
+router.register("notes", notes.NoteViewSet, basename="note")
 router.register("trash", history.TrashViewSet, basename="trash")
 router.register("tags", tags.TagViewSet, basename="tag")
 router.register("keys", keys.KeyViewSet, basename="key")

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from tqdm import tqdm
 
-from notes import transfer
+from notes import importing, markdown
 from notes.management.arguments import one_line_in
 from notes.models import Notebook, Writer
 from notes.querysets import NotebookQuerySet
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         if left_out:
             self.stderr.write(f"Left out of the front matter, as notes have no such fields: {most_common(left_out)}.")
         self.stdout.write(summary(counts))
-        if counts[transfer.FAILED]:
+        if counts[importing.FAILED]:
             sys.exit(1)
 
     def import_folder(self, path, notebook_name, source, counts, left_out):
@@ -62,14 +62,14 @@ class Command(BaseCommand):
         except Notebook.DoesNotExist:
             raise CommandError(f"There is no notebook {notebook_name!r}.") from None
         # Counted first only where somebody watches.
-        total = sum(1 for _ in transfer.markdown_paths(path)) if sys.stderr.isatty() else None
+        total = sum(1 for _ in markdown.markdown_paths(path)) if sys.stderr.isatty() else None
         # disable=None: silent where stderr is no terminal.
         with tqdm(total=total, unit=" files", disable=None) as bar:
-            for outcomes in transfer.import_files(notebook, BY, transfer.read_folder(path, source)):
+            for outcomes in importing.import_files(notebook, BY, markdown.read_folder(path, source)):
                 counts.update(outcome for _, outcome in outcomes)
-                written = [file for file, outcome in outcomes if outcome in {transfer.CREATED, transfer.UPDATED}]
+                written = [file for file, outcome in outcomes if outcome in {importing.CREATED, importing.UPDATED}]
                 left_out.update(name for file in written for name in file.left_out)
-                bad_files = [file for file, outcome in outcomes if outcome == transfer.FAILED]
+                bad_files = [file for file, outcome in outcomes if outcome == importing.FAILED]
                 with tqdm.external_write_mode():
                     for file in bad_files:
                         self.stderr.write(f"{file.path}: {file.reason}")
@@ -77,9 +77,9 @@ class Command(BaseCommand):
 
 
 def most_common(counts):
-    names = [f"{transfer.printable(name)} ({count})" for name, count in counts.most_common(MOST_NAMES)]
+    names = [f"{markdown.printable(name)} ({count})" for name, count in counts.most_common(MOST_NAMES)]
     return ", ".join(names) + (f", and {len(counts) - MOST_NAMES} more" if len(counts) > MOST_NAMES else "")
 
 
 def summary(counts):
-    return ", ".join(f"{outcome} {counts[outcome]}" for outcome in transfer.OUTCOMES)
+    return ", ".join(f"{outcome} {counts[outcome]}" for outcome in importing.OUTCOMES)

@@ -8,6 +8,8 @@ fails, Django sees an empty body and the status to answer with in environ["notes
 import contextlib
 import io
 
+from notes.api.errors import problem_response
+
 READ_BYTES = 64 * 1024
 DRAIN_BYTES = 16 * 1024 * 1024
 MAX_LENGTH_DIGITS = 18
@@ -131,3 +133,39 @@ def read_piece(stream, count):
     except Exception as error:
         # gunicorn reports a broken chunk with classes of its own, a broken connection is an OSError.
         raise BadBody(400) from error
+
+
+UTF_8 = {"utf-8", "utf8"}
+
+
+class BodyErrorMiddleware:
+    """Answer in the one error shape what the WSGI wrapper found wrong with a body.
+
+    Also refuse a body in another coding, and a form in another charset, which Django would hand to any codec of that
+    name, "base64" included.
+    """
+
+    DETAILS = {
+        400: "The request's body is shorter than it announced, or its length is not a number. Nothing was stored.",
+        411: "Send the length of the body in Content-Length; this server does not read chunked bodies.",
+        413: "The request's body is larger than this server takes.",
+        415: "The request's body must be UTF-8.",
+    }
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        status = request.META.get("notes.body_error")
+        if status:
+            return problem_response(request, status, self.DETAILS[status])
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            # Undone here, a small body could become a huge one; taken as it is, it would be something else.
+            detail = "Send the body as it is, without Content-Encoding."
+            response = problem_response(request, 415, detail)
+            response["Accept-Encoding"] = "identity"
+            return response
+        charset = request.content_params.get("charset", "utf-8").lower()
+        if request.content_type == "multipart/form-data" and charset not in UTF_8:
+            return problem_response(request, 415, "A form is UTF-8.", code="unsupported_media_type")
+        return self.get_response(request)

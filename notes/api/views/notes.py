@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ModelViewSet
 
 from notes.api import operations, params
-from notes.api.notebooks import WritingView
+from notes.api.generics import WritingView
 from notes.api.pagination import SearchPagination
 from notes.api.preconditions import (
     Expected,

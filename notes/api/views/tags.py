@@ -8,7 +8,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from notes import renames
 from notes.api import operations
-from notes.api.notebooks import WritingView
+from notes.api.generics import WritingView
 from notes.api.pagination import KeysetPagination
 from notes.api.schema import IDEMPOTENCY_KEY
 from notes.api.serializers import RenamedTagSerializer, RenameTagSerializer, TagSerializer

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from notes.api import operations
 from notes.api.fields import parsed_uuid
-from notes.api.notebooks import NotebookView, WritingView
+from notes.api.generics import NotebookView, WritingView
 from notes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, page_with_bodies
 from notes.api.params import MAX_NUMBER, refused, whole_number
 from notes.api.preconditions import CONDITIONS, Expected

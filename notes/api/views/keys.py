@@ -9,7 +9,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from notes.api import audit
 from notes.api.fields import parsed_uuid
-from notes.api.notebooks import NotebookView
+from notes.api.generics import NotebookView
 from notes.api.pagination import KeysetPagination
 from notes.api.serializers import KeySerializer, NewKeySerializer, NewKeyWithTextSerializer
 from notes.models import ApiKey

@@ -9,7 +9,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from notes import diffs
 from notes.api import operations
-from notes.api.notebooks import WritingView
+from notes.api.generics import WritingView
 from notes.api.pagination import KeysetPagination
 from notes.api.params import refused, whole_number
 from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH

@@ -1,4 +1,4 @@
-"""Notes from files: a folder of Markdown becomes notes; importing it again writes only what has changed."""
+"""A folder of Markdown files, each read as a NoteFile. No ORM."""
 
 import os
 import re
@@ -20,17 +20,8 @@ from notes.models import MAX_TITLE_CHARS
 # With this, its path and the name of its source, a file's note has the same id in every import. Never change it.
 FILE_NAMESPACE = uuid.UUID("058d4a61-6dae-4d25-aef2-c7951917f553")
 
-CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED = "created", "updated", "unchanged", "kept", "deleted", "failed"
-OUTCOMES = [CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED]
-
-# Other writers wait for one chunk at most, about a second, and memory holds no more than one. The search index takes
-# many notes at once for less than few.
-CHUNK_FILES = 2_000
-CHUNK_CHARS = 5_000_000
-
 MAX_FRONT_MATTER_BYTES = 65_536
 MAX_YAML_DEPTH = 10
-COLUMNS = ["title", "body", "tags", "uuid", "created_at", "updated_at"]
 CREATED_KEYS = ["date", "created", "created_at"]
 UPDATED_KEYS = ["updated", "modified", "updated_at"]
 KNOWN_KEYS = {"title", "tags", *CREATED_KEYS, *UPDATED_KEYS}
@@ -330,59 +321,3 @@ def date_of(metadata, names):
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (AttributeError, TypeError, ValueError, OverflowError):
         raise Unusable(f"`{name}` is no date; write 2024-05-31 or 2024-05-31T12:00:00Z") from None
-
-
-# Writing
-
-
-def import_files(notebook, by, files):
-    """Write the files into the notebook, one transaction for each chunk. Yields [(file, outcome)] after each commit.
-
-    What has been yielded stays when the rest fails or is interrupted; another import goes on from there.
-    """
-    for chunk in chunks(files):
-        with notebook.locked():
-            outcomes = [(file, outcome) for file, outcome in write_chunk(notebook, by, chunk)]
-        yield outcomes
-
-
-def chunks(files):
-    chunk, chars = [], 0
-    for file in files:
-        chunk.append(file)
-        chars += len(getattr(file, "body", ""))
-        if len(chunk) == CHUNK_FILES or chars >= CHUNK_CHARS:
-            yield chunk
-            chunk, chars = [], 0
-    if chunk:
-        yield chunk
-
-
-def write_chunk(notebook, by, chunk):
-    """Yield (file, outcome). The notebook is locked.
-
-    Two queries, a constant number for all new notes together, and those of each edit.
-    """
-    uuids = [file.uuid for file in chunk if isinstance(file, NoteFile)]
-    notes = {note.uuid: note for note in notebook.notes.filter(uuid__among=uuids)}
-    numbers = [note.revision for note in notes.values()]
-    writers = dict(notebook.revisions.filter(number__among=numbers).values_list("number", "writer"))
-    new = [file for file in chunk if isinstance(file, NoteFile) and file.uuid not in notes]
-    if new:
-        notebook.create_notes(by, [{name: getattr(file, name) for name in COLUMNS} for file in new])
-    for file in chunk:
-        if isinstance(file, BadFile):
-            yield file, FAILED
-            continue
-        note = notes.get(file.uuid)
-        if note is None:
-            yield file, CREATED
-        elif note.deleted_at:
-            yield file, DELETED
-        elif writers.get(note.revision) != by.id:
-            # Somebody has worked on the note since: the file must not take that away.
-            yield file, KEPT
-        elif note.edit(by, title=file.title, body=file.body, tags=file.tags):
-            yield file, UPDATED
-        else:
-            yield file, UNCHANGED

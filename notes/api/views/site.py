@@ -10,7 +10,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from notes.api.notebooks import NotebookView
+from notes.api.generics import NotebookView
 from notes.api.params import raise_400_for_unknown
 from notes.api.permissions import Public
 from notes.api.serializers import MeSerializer

@@ -1,0 +1,64 @@
+"""API keys: made and revoked here, shown once."""
+
+from django.contrib import admin, messages
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+
+from notes.admin.forms import ApiKeyForm
+from notes.admin.lists import ListAdmin
+from notes.admin.writers import writer
+from notes.api import audit
+from notes.models import ApiKey
+
+SET_BY_SERVER = ["created_at", "created_by", "revoked_at", "last_used_at"]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ListAdmin):
+    form = ApiKeyForm
+    list_display = ["name", "notebook", "level", "state", "last_used_at"]
+    list_filter = ["notebook", "level"]
+    list_select_related = ["notebook"]
+    search_fields = ["name"]
+    ordering = ["-created_at", "-id"]
+    show_facets = admin.ShowFacets.NEVER
+    actions = ["revoke_selected"]
+
+    def get_fields(self, request, obj=None):
+        return ["name", "notebook", "level", "expires_at", *(["state", *SET_BY_SERVER] if obj else [])]
+
+    def get_readonly_fields(self, request, obj=None):
+        # A key is what it was made as. Who needs another one makes another one.
+        return ["notebook", "level", "expires_at", "state", *SET_BY_SERVER] if obj else []
+
+    def has_add_permission(self, request):
+        # A key reads or writes all of any notebook, whatever the person who makes it may do.
+        return request.user.is_superuser
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    def save_model(self, request, obj, form, change):
+        if change:
+            # Only the name: all columns would open a key again that is revoked meanwhile.
+            obj.save(update_fields=["name"])
+        else:
+            made, request.text_of_new_key = ApiKey.make(writer(request), **form.cleaned_data)
+            obj.pk = made.pk
+            audit.log("key_made", request, key=made)
+
+    def response_add(self, request, obj, post_url_continue=None):
+        """Show the text in the answer to the form: on the way through a redirect it would lie in a cookie."""
+        text = format_html("The key “{}”, shown this once: <code>{}</code>", obj.name, request.text_of_new_key)
+        self.message_user(request, text, messages.SUCCESS)
+        context = {**self.admin_site.each_context(request), "title": "Copy the key now", "opts": self.opts}
+        return TemplateResponse(request, "admin/notes/apikey/made.html", context)
+
+    @admin.action(permissions=["change"], description="Revoke selected keys")
+    def revoke_selected(self, request, queryset):
+        revoked = [key for key in queryset if key.revoke()]
+        for key in revoked:
+            self.log_change(request, key, "Revoked.")
+            audit.log("key_revoked", request, key=key)
+        count = len(revoked)
+        self.message_user(request, f"Revoked {count} {'key' if count == 1 else 'keys'}.", messages.SUCCESS)

@@ -1,0 +1,63 @@
+"""The log of writes: of one note, and of all."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from django.contrib import admin
+from django.utils.html import format_html
+
+from notes import diffs
+from notes.admin.filters import WriterFilter
+from notes.admin.lists import ListAdmin, WithoutBodies
+from notes.models import Revision
+
+LOG_PAGE_SIZE = 50
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """Up to 50 writes of a note, newest first, as pairs of a Revision and its diff.
+
+    `older_than` is the number of the last one when there are older ones, else None.
+    """
+
+    writes: list
+    older_than: int | None
+
+    @classmethod
+    def of(cls, note, before=None):
+        newest_first = note.revisions.order_by("-number")
+        if before is not None:
+            newest_first = newest_first.filter(number__lt=before)
+        # One more than is shown: the state before the last one.
+        found = [*newest_first[: LOG_PAGE_SIZE + 1], None]
+        writes = [(now, diffs.for_people(then, now)) for now, then in pairwise(found)][:LOG_PAGE_SIZE]
+        return cls(writes, older_than=writes[-1][0].number if len(found) > LOG_PAGE_SIZE + 1 else None)
+
+
+@admin.register(Revision)
+class RevisionAdmin(ListAdmin):
+    list_display = ["number", "action", "title", "writer_link", "written_at", "request_id", "notebook"]
+    list_filter = ["notebook", "action", WriterFilter]
+    list_select_related = ["notebook"]
+    search_fields = ["request_id__exact"]
+    search_help_text = "The whole id of a request. Click a writer to see what they wrote."
+    ordering = ["-id"]
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    def get_changelist(self, request, **kwargs):
+        return WithoutBodies
+
+    @admin.display(description="writer", ordering="writer")
+    def writer_link(self, revision):
+        return format_html("{} ({})", revision.writer_name, WriterFilter.link(revision.writer))
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False

@@ -1,0 +1,209 @@
+"""Notes: to look into, and to write through the same door as everybody else."""
+
+import re
+from contextlib import contextmanager, nullcontext
+
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected as ask_before_delete
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.html import format_html_join
+
+from notes.admin.filters import TagFilter, TrashFilter
+from notes.admin.forms import NoteForm
+from notes.admin.lists import ListAdmin, WithoutBodies
+from notes.admin.log import LogPage
+from notes.admin.writers import writer
+from notes.models import CONTENT, Note
+
+
+@admin.register(Note)
+class NoteAdmin(ListAdmin):
+    form = NoteForm
+    list_display = ["title", "tag_links", "number", "updated_at", "notebook", "in_trash"]
+    list_filter = ["notebook", TrashFilter, TagFilter, "created_at"]
+    list_select_related = ["notebook"]
+    search_fields = ["title", "body"]
+    search_help_text = "Words of the title or the body. Click a tag to see the notes that bear it."
+    ordering = ["-created_at", "-id"]
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = ["delete_selected", "restore_selected"]
+
+    def get_changelist(self, request, **kwargs):
+        return WithoutBodies
+
+    def get_queryset(self, request):
+        # What was purged is an empty row, which only clients that synchronize need.
+        return super().get_queryset(request).unpurged()
+
+    @admin.display(description="revision", ordering="revision")
+    def number(self, note):
+        return note.revision
+
+    @admin.display(description="tags")
+    def tag_links(self, note):
+        return format_html_join(", ", "{}", ((TagFilter.link(name),) for name in note.tags))
+
+    @admin.display(description="in trash", ordering="deleted_at")
+    def in_trash(self, note):
+        return "in trash" if note.deleted_at else ""
+
+    def get_fields(self, request, obj=None):
+        if obj is None:
+            return ["notebook", *CONTENT]
+        if self.has_change_permission(request, obj):
+            return [*CONTENT, "opened_at_revision", *self.get_readonly_fields(request, obj)]
+        return ["title", "body", "tag_links", *self.get_readonly_fields(request, obj)]
+
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        # Django makes no field of a column that is not editable, and refuses the name; NoteForm declares the notebook.
+        return super().get_form(request, obj, change, **{**kwargs, "fields": CONTENT})
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["notebook", "uuid", "number", "created_at", "updated_at", "deleted_at"] if obj else []
+
+    # A note in the trash is shown, and offers nothing to do. A POST comes from a page that was opened before it went
+    # there: it is heard, and answered in words instead of a bare 403.
+
+    def has_change_permission(self, request, obj=None):
+        return super().has_change_permission(request, obj) and is_live_or_post(request, obj)
+
+    def has_delete_permission(self, request, obj=None):
+        return super().has_delete_permission(request, obj) and is_live_or_post(request, obj)
+
+    # The lock is held from before Django reads the note until the end of the write. An edit through the API either
+    # was there before, and the form refuses, or waits and meets a new revision.
+
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        with self.locked_for_post(request, object_id):
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def delete_view(self, request, object_id, extra_context=None):
+        with self.locked_for_post(request, object_id):
+            return super().delete_view(request, object_id, extra_context)
+
+    @contextmanager
+    def locked_for_post(self, request, object_id):
+        note = self.get_object(request, unquote(object_id)) if object_id and request.method == "POST" else None
+        with note.notebook.locked() if note else nullcontext():
+            yield
+
+    def save_model(self, request, obj, form, change):
+        if change:
+            # `obj` has all of the form in it already. The row as it is, and on it what the person changed.
+            note = Note.objects.select_related("notebook").get(pk=obj.pk)
+            note.edit(writer(request), **form.changes)
+            obj.revision = note.revision
+        else:
+            content = {name: form.cleaned_data[name] for name in CONTENT}
+            obj.pk = form.cleaned_data["notebook"].create_note(writer(request), **content).pk
+
+    def delete_model(self, request, obj):
+        """Move it to the trash; return False when it is there already."""
+        with obj.notebook.locked():
+            note = obj.notebook.notes.live().filter(pk=obj.pk).first()
+            if note:
+                note.trash(writer(request))
+            return note is not None
+
+    def delete_queryset(self, request, queryset):
+        """Return how many went to the trash. Each is a write of its own: no two notebooks are locked at a time."""
+        return sum(self.delete_model(request, note) for note in queryset.select_related("notebook"))
+
+    @admin.action(permissions=["delete"], description="Move selected notes to the trash")
+    def delete_selected(self, request, queryset):
+        if not request.POST.get("post"):
+            return ask_before_delete(self, request, queryset)
+        count = self.delete_queryset(request, queryset)
+        self.message_user(request, f"Moved {count} {'note' if count == 1 else 'notes'} to the trash.", messages.SUCCESS)
+
+    @admin.action(permissions=["change"], description="Restore selected notes from the trash")
+    def restore_selected(self, request, queryset):
+        count = 0
+        for row in queryset.select_related("notebook"):
+            with row.notebook.locked():
+                note = row.notebook.notes.trashed().filter(pk=row.pk).first()
+                count += note is not None and note.restore(writer(request))
+        self.message_user(request, f"Restored {count} {'note' if count == 1 else 'notes'}.", messages.SUCCESS)
+
+    def get_deleted_objects(self, objs, request):
+        # Django would list what goes with the notes, and refuse because the log protects them. Nothing goes.
+        titles = [note.title for note in objs]
+        return titles, {"notes": len(titles)}, set(), []
+
+    def response_change(self, request, obj):
+        is_unchanged = request.POST["opened_at_revision"] == str(obj.revision)
+        if not is_unchanged or "_addanother" in request.POST:
+            return super().response_change(request, obj)
+        self.message_user(request, "Nothing was changed, so nothing was written.")
+        if "_continue" in request.POST:
+            return redirect(request.get_full_path())
+        return self.response_post_save_change(request, obj)
+
+    def response_delete(self, request, obj_display, obj_id):
+        self.message_user(request, f"The note “{obj_display}” is in the trash.", messages.SUCCESS)
+        return self.response_post_save_change(request, None)
+
+    # The log of writes says more than Django's, whose copies of titles would outlive a purge.
+
+    def log_addition(self, request, obj, message):
+        pass
+
+    def log_change(self, request, obj, message):
+        pass
+
+    def log_deletions(self, request, queryset):
+        pass
+
+    def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
+        if change:
+            context["log"] = LogPage.of(obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def history_view(self, request, object_id, extra_context=None):
+        note = self.get_object(request, unquote(object_id))
+        if note is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if not self.has_view_or_change_permission(request, note):
+            raise PermissionDenied
+        before = request.GET.get("before", "")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History: {note}",
+            "module_name": "Notes",
+            "object": note,
+            "opts": self.opts,
+            "can_revert": note.deleted_at is None and self.has_change_permission(request, note),
+            "log": LogPage.of(note, before=int(before) if re.fullmatch("[0-9]{1,18}", before) else None),
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/notes/note/object_history.html", context)
+
+    def get_urls(self):
+        view = self.admin_site.admin_view(self.revert_view)
+        return [path("<path:object_id>/revert/<int:number>/", view, name="notes_note_revert"), *super().get_urls()]
+
+    def revert_view(self, request, object_id, number):
+        """Write the content of an old revision again: the button in the log."""
+        note = self.get_object(request, unquote(object_id))
+        if note is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if request.method != "POST" or note.deleted_at or not self.has_change_permission(request, note):
+            raise PermissionDenied
+        with note.notebook.locked():
+            present = note.notebook.notes.live().filter(pk=note.pk).first()
+            revision = note.revisions.kept().filter(number=number).first()
+            if present and revision and present.revert(writer(request), revision):
+                self.message_user(request, f"The note is again what it was at revision {number}.", messages.SUCCESS)
+            else:
+                self.message_user(request, "Nothing was changed, so nothing was written.")
+        return redirect("admin:notes_note_change", note.pk)
+
+
+def is_live_or_post(request, note):
+    return note is None or note.deleted_at is None or request.method == "POST"

@@ -1,0 +1,43 @@
+"""How often a person may try a password."""
+
+from axes.handlers.database import AxesDatabaseHandler
+from django.conf import settings
+
+from notes.api import audit
+from notes.api.throttling import Window, address_of
+
+
+class LoginHandler(AxesDatabaseHandler):
+    """Wrong passwords, per address and whatever the name, beside those per name and address: each takes much work.
+
+    They are counted when they are known to be wrong: so many at the same time as there are threads slip through.
+    """
+
+    def is_locked(self, request, credentials=None):
+        window = window_of_logins(request)
+        is_used_up = window is not None and window.counted_before() >= window.limit
+        return is_used_up or super().is_locked(request, credentials)
+
+    def user_login_failed(self, sender, credentials, request=None, **kwargs):
+        window = window_of_logins(request)
+        if window is not None and not request.axes_locked_out:
+            window.count()
+        if request:
+            # Without the name: a password is soon typed into the wrong field.
+            audit.log_refusal("login_refused" if request.axes_locked_out else "login_failed", request)
+        super().user_login_failed(sender, credentials, request, **kwargs)
+
+    def user_logged_in(self, sender, request, user, **kwargs):
+        audit.log("logged_in", request, by=audit.id_of(user))
+        super().user_logged_in(sender, request, user, **kwargs)
+
+
+def window_of_logins(request):
+    """Return a window of its own: a script with a wrong key must not keep the people at its address from logging in."""
+    rate = settings.NOTES_RATE_FAILURES
+    return Window("logins", rate, address_of(request)) if rate and request else None
+
+
+def login_name_of(request, credentials):
+    """Return the name that somebody tries to log in with, cut to the column that django-axes keeps it in."""
+    return (credentials or request.POST).get("username", "")[:255]
