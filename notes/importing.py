@@ -1,5 +1,6 @@
 """Files become notes, chunk by chunk; importing them again writes only what has changed."""
 
+from notes.door import Door
 from notes.markdown import BadFile, NoteFile
 
 CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED = "created", "updated", "unchanged", "kept", "deleted", "failed"
@@ -19,8 +20,8 @@ def import_files(notebook, by, files):
     What has been yielded stays when the rest fails or is interrupted; another import goes on from there.
     """
     for chunk in chunks(files):
-        with notebook.locked():
-            outcomes = [(file, outcome) for file, outcome in write_chunk(notebook, by, chunk)]
+        with Door(notebook, by) as door:
+            outcomes = list(write_chunk(door, chunk))
         yield outcomes
 
 
@@ -36,18 +37,19 @@ def chunks(files):
         yield chunk
 
 
-def write_chunk(notebook, by, chunk):
-    """Yield (file, outcome). The notebook is locked.
+def write_chunk(door, chunk):
+    """Yield (file, outcome).
 
     Two queries, a constant number for all new notes together, and those of each edit.
     """
+    notebook = door.notebook
     uuids = [file.uuid for file in chunk if isinstance(file, NoteFile)]
     notes = {note.uuid: note for note in notebook.notes.filter(uuid__among=uuids)}
     numbers = [note.revision for note in notes.values()]
     writers = dict(notebook.revisions.filter(number__among=numbers).values_list("number", "writer"))
     new = [file for file in chunk if isinstance(file, NoteFile) and file.uuid not in notes]
     if new:
-        notebook.create_notes(by, [{name: getattr(file, name) for name in COLUMNS} for file in new])
+        door.create_many([{name: getattr(file, name) for name in COLUMNS} for file in new])
     for file in chunk:
         if isinstance(file, BadFile):
             yield file, FAILED
@@ -57,10 +59,10 @@ def write_chunk(notebook, by, chunk):
             yield file, CREATED
         elif note.deleted_at:
             yield file, DELETED
-        elif writers.get(note.revision) != by.id:
+        elif writers.get(note.revision) != door.by.id:
             # Somebody has worked on the note since: the file must not take that away.
             yield file, KEPT
-        elif note.edit(by, title=file.title, body=file.body, tags=file.tags):
+        elif door.edit(note, title=file.title, body=file.body, tags=file.tags):
             yield file, UPDATED
         else:
             yield file, UNCHANGED

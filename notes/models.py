@@ -1,19 +1,18 @@
 """A notebook is a numbered log of writes: Note is the present, Revision the past.
 
-Every write goes through a verb here (`notebook.create_note`, `note.edit`, `note.trash`), which takes the notebook's
-next number, stores the note and appends the log row in one transaction.
+These are columns, constraints, and what one row says about itself. Notes are written by the door alone (notes/door.py).
+`revision` is a number everywhere: of a Notebook its last write, of a Note the write that last changed it. A Revision is
+the row of one write in the log; its number is `number`.
 """
 
 import re
 import uuid
-from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 
 import uuid_utils.compat
 from django.core.exceptions import ValidationError
-from django.db import Error, connection, models, transaction
+from django.db import Error, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -27,7 +26,7 @@ from notes.querysets import (
     TagRenameQuerySet,
 )
 from notes.search import index
-from notes.tags import MAX_TAG_CHARS, MAX_TAG_KEY_CHARS, key, normalize
+from notes.tags import MAX_TAG_CHARS, MAX_TAG_KEY_CHARS
 
 LEVELS = ["read", "write", "admin"]
 MAX_TITLE_CHARS = 200
@@ -58,10 +57,6 @@ class Writer:
     request_id: str = ""
 
 
-class NoteHasChanged(Exception):
-    """The row was read before the notebook was locked, and another write came between."""
-
-
 class Notebook(models.Model):
     name = models.CharField(max_length=100, unique=True, validators=[one_line])
     revision = models.PositiveBigIntegerField("number of the last write", default=0, db_default=0, editable=False)
@@ -80,93 +75,8 @@ class Notebook(models.Model):
 
     objects = NotebookQuerySet.as_manager()
 
-    is_locked = False
-
     def __str__(self):
         return self.name
-
-    @contextmanager
-    def locked(self):
-        """Hold this notebook against all other writers until the block ends; what is read inside is the present.
-
-        One transaction. Inside a block of the same object it does nothing more. SQLite locks the whole file (BEGIN
-        IMMEDIATE), PostgreSQL this row.
-        """
-        if self.is_locked:
-            yield
-            return
-        with databases.write_transaction():
-            present = Notebook.objects.select_for_update(no_key=True).only("revision").get(pk=self.pk)
-            self.revision = present.revision
-            self.is_locked, self.changed_notes = True, {}
-            try:
-                yield
-                # At the end, and each once: a batch may change one note a hundred times.
-                index.refresh(list(self.changed_notes.values()))
-            finally:
-                self.is_locked = False
-
-    def create_note(self, by, **columns):
-        """Return the new note. Columns as in `create_notes`."""
-        return self.create_notes(by, [columns])[0]
-
-    def create_notes(self, by, drafts):
-        """Return the new notes, made of dicts: title; body, tags, uuid, created_at, updated_at if they are to be set.
-
-        An `uuid` that this notebook knows already is an IntegrityError. A constant number of queries, and one for
-        each tag that is in use already.
-        """
-        with self.locked():
-            notes = [Note.drafted(self, self.revision + number, **draft) for number, draft in enumerate(drafts, 1)]
-            Note.objects.give_positions(notes)
-            Note.objects.bulk_create(notes)
-            self._log(Revision.CREATE, by, notes, CONTENT)
-            index.add(notes)
-            Tag.objects.recount(self, added=notes)
-        return notes
-
-    def replace_tag(self, by, notes, old, new):
-        """Give these notes one tag in place of another; return how many were edited.
-
-        Each note is a write with its own number; a constant number of queries for each 200 of them.
-        """
-        with self.locked():
-            edited, before, now = [], [], timezone.now()
-            for note in notes:
-                names = normalize(new if key(name) == key(old) else name for name in note.tags)
-                if names != note.tags:
-                    before.append(copy(note))
-                    edited.append(note)
-                    note.tags, note.updated_at = names, max(now, note.updated_at)
-                    note.revision = self.revision + len(edited)
-            Note.objects.bulk_update(edited, ["tags", "revision", "updated_at"], batch_size=200)
-            self._log(Revision.EDIT, by, edited, ["tags"])
-            self.changed_notes.update({note.pk: note for note in edited})
-            Tag.objects.recount(self, removed=before, added=edited)
-        return len(edited)
-
-    def _log(self, action, by, notes, changed):
-        """Append a row for each note as it is stored now, under the numbers that the notes bear; move the counter."""
-        said = {
-            "action": action,
-            "changed": changed,
-            "written_at": timezone.now(),
-            "writer": by.id,
-            "writer_name": by.name,
-            "request_id": by.request_id,
-        }
-        values = [Revision._meta.get_field(name).get_db_prep_save(value, connection) for name, value in said.items()]
-        # The database copies the content itself: a third of an import's time was to make and send it once more.
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO notes_revision "
-                f"(notebook_id, number, note_id, title, body, tags, updated_at, {', '.join(said)}) "
-                f"SELECT notebook_id, revision, id, title, body, tags, updated_at, {', '.join(['%s'] * len(said))} "
-                "FROM notes_note WHERE notebook_id = %s AND revision > %s ORDER BY revision",
-                [*values, self.pk, self.revision],
-            )
-        self.revision += len(notes)
-        Notebook.objects.filter(pk=self.pk).update(revision=self.revision)
 
 
 class Note(models.Model):
@@ -212,77 +122,6 @@ class Note(models.Model):
 
     def __str__(self):
         return self.title
-
-    @classmethod
-    def drafted(cls, notebook, revision, *, title, body="", tags=(), uuid=None, created_at=None, updated_at=None):
-        """Return a note that is not stored yet. None is changed before it is created, whatever a file says."""
-        created_at = created_at or updated_at or timezone.now()
-        return cls(
-            notebook=notebook,
-            revision=revision,
-            title=title,
-            body=body,
-            tags=normalize(tags),
-            created_at=created_at,
-            updated_at=max(created_at, updated_at or created_at),
-            uuid=uuid or uuid_utils.compat.uuid7(),
-        )
-
-    def edit(self, by, **changes):
-        """Change the columns given and return True; return False, and take no number, where they are so already."""
-        if "tags" in changes:
-            changes["tags"] = normalize(changes["tags"])
-        changes = {name: value for name, value in changes.items() if getattr(self, name) != value}
-        if not changes:
-            return False
-        # A clock set back must not make the note older than it was.
-        self._write(Revision.EDIT, by, **changes, updated_at=max(timezone.now(), self.updated_at))
-        return True
-
-    def trash(self, by):
-        """Put the note out of sight. Its content stays."""
-        self._write(Revision.TRASH, by, deleted_at=timezone.now())
-
-    def restore(self, by):
-        """Take the note out of the trash and return True; return False where it is not in it."""
-        if self.deleted_at is None:
-            return False
-        self._write(Revision.RESTORE, by, deleted_at=None)
-        return True
-
-    def revert(self, by, revision):
-        """Write the content of an old revision again; return False where the note has it already."""
-        return self.edit(by, **{name: getattr(revision, name) for name in CONTENT})
-
-    def purge(self, by):
-        """Erase content and history for good. The row stays as a tombstone, the log rows say who wrote and when."""
-        now = timezone.now()
-        with self.notebook.locked():
-            self._write(
-                Revision.PURGE, by, title="", body="", tags=[], deleted_at=self.deleted_at or now, purged_at=now
-            )
-            self.revisions.all().erase()
-
-    def _write(self, action, by, **columns):
-        """The one door for a note that is there: store the columns under the next number, log, index.
-
-        Raises NoteHasChanged when this object is not the note's present, and then nothing is stored.
-        """
-        notebook = self.notebook
-        with notebook.locked():
-            before = copy(self)
-            # Nobody else counts while the lock is held: the order of commits is the order of numbers.
-            columns["revision"] = notebook.revision + 1
-            # Compare and set: an UPDATE of the row as it was read, of these columns only. save() would write all
-            # columns, and would insert the row again if it were gone.
-            if not Note.objects.filter(pk=self.pk, revision=self.revision).update(**columns):
-                raise NoteHasChanged
-            for name, value in columns.items():
-                setattr(self, name, value)
-            notebook._log(action, by, [self], [name for name in CONTENT if name in columns])
-            if any(getattr(before, name) != getattr(self, name) for name in [*CONTENT, "deleted_at"]):
-                notebook.changed_notes[self.pk] = self
-            Tag.objects.recount(notebook, removed=[before], added=[self])
 
 
 class Revision(models.Model):

@@ -1,8 +1,6 @@
-"""Every question about many rows, by name."""
+"""Every question about many rows, by name. They read; the door writes."""
 
 import json
-import random
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from django.db import models
@@ -10,7 +8,6 @@ from django.db.models import F, Func, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.lookups import In
 
-from notes import tags
 from notes.search import index
 from notes.search.query import Query, Term
 
@@ -116,25 +113,6 @@ class NoteQuerySet(models.QuerySet):
     def unpurged(self):
         return self.filter(purged_at=None)
 
-    def give_positions(self, notes):
-        """Set `position` of notes that are not stored yet: created_at in sixteenths of a microsecond.
-
-        Notes of the same moment (a folder imported with dates alone) spread over a wider and wider neighbourhood.
-        """
-        pending, taken, width = list(notes), set(), POSITIONS_PER_MICROSECOND
-        while pending:
-            for note in pending:
-                note.position = first_position(note.created_at) + random.randrange(width)
-            # On SQLite, where positions are the rows of the search index, no other notebook is being written to now.
-            stored = self.filter(position__among=[note.position for note in pending])
-            taken.update(stored.values_list("position", flat=True))
-            again = []
-            for note in pending:
-                if note.position in taken:
-                    again.append(note)
-                taken.add(note.position)
-            pending, width = again, width * POSITIONS_PER_MICROSECOND
-
     def changed_after(self, number):
         """Return each note whose last write came after this one, in order of those writes; deleted ones too."""
         return self.filter(revision__gt=number).order_by("revision")
@@ -157,10 +135,6 @@ class RevisionQuerySet(models.QuerySet):
         """Return the rows that have any content left."""
         return self.filter(Q(title__isnull=False) | Q(body__isnull=False) | Q(tags__isnull=False))
 
-    def erase(self):
-        """Erase the content; who wrote, when and what was done stays."""
-        return self.update(title=None, body=None, tags=None)
-
 
 class ApiKeyQuerySet(models.QuerySet):
     def unrevoked(self):
@@ -170,31 +144,6 @@ class ApiKeyQuerySet(models.QuerySet):
 class TagQuerySet(models.QuerySet):
     def beginning_with(self, prefix):
         return self.filter(key__startswith=prefix)
-
-    def count_anew(self, notebook):
-        """Count the tags of all live notes of a notebook. Under the notebook's lock."""
-        self.filter(notebook=notebook).delete()
-        self.recount(notebook, added=notebook.notes.live().only("tags", "deleted_at"))
-
-    def recount(self, notebook, *, removed=(), added=()):
-        """Count the tags of notes as they were and as they are; only the live ones count. Under the notebook's lock."""
-        names, change = {}, Counter()
-        for notes, one in ((removed, -1), (added, 1)):
-            for note in notes:
-                if note.deleted_at is None:
-                    for name in note.tags:
-                        names.setdefault(tags.key(name), name)
-                        change[tags.key(name)] += one
-        change = {key: count for key, count in change.items() if count}
-        known = self.filter(notebook=notebook)
-        found = known.filter(key__among=change).values_list("key", flat=True) if change else ()
-        missing = change.keys() - set(found)
-        for key, count in change.items():
-            if key not in missing:
-                known.filter(key=key).update(notes=F("notes") + count)
-        self.bulk_create(self.model(notebook=notebook, key=key, name=names[key], notes=change[key]) for key in missing)
-        if any(count < 0 for count in change.values()):
-            known.filter(key__among=change, notes=0).delete()
 
 
 class TagRenameQuerySet(models.QuerySet):

@@ -12,6 +12,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from notes import databases
+from notes.door import Door
 from notes.models import TagRename
 from notes.search import index
 from notes.search.query import Query, Term
@@ -40,19 +41,19 @@ def finish_all():
 def finish(rename):
     """Rename the tag on all notes. Another thread may be at it too."""
     while not rename.finished_at:
-        with databases.giving_way(), rename.notebook.locked():
+        with databases.giving_way(), Door(rename.notebook, rename.by) as door:
             rename.refresh_from_db(fields=rename.PROGRESS)
             if not rename.finished_at:
-                go_on(rename)
+                go_on(door, rename)
                 rename.save(update_fields=rename.PROGRESS)
 
 
-def go_on(rename):
+def go_on(door, rename):
     """Rename the tag on the next notes; or note that all are done."""
     positions, last = next_in_index(rename) if rename.goes_by_index else next_in_rows(rename)
     if last is not None:
         notes = bounded(rename.notebook.notes.live().filter(position__in=positions))
-        rename.notes += rename.notebook.replace_tag(rename.by, notes, rename.old, rename.new)
+        rename.notes += door.replace_tag(notes, rename.old, rename.new)
         rename.seen += len(notes)
         rename.position = last if len(notes) == len(positions) else notes[-1].position
     elif rename.goes_by_index and is_left(rename):

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from rest_framework.test import APIClient
 
+from notes.door import Door
 from notes.models import ApiKey, Notebook, Writer
 from notes.search import index
 from tests.keys import OPERATOR_KEY
@@ -68,8 +69,8 @@ def by():
 
 @pytest.fixture
 def note(notebook, by):
-    with notebook.locked():
-        return notebook.create_note(by, title="Plan", body="One\nTwo\n", tags=["work"])
+    with Door(notebook, by) as door:
+        return door.create(title="Plan", body="One\nTwo\n", tags=["work"])
 
 
 @pytest.fixture

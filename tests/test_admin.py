@@ -22,8 +22,10 @@ from django.utils import timezone
 from notes import databases
 from notes.admin.log import LOG_PAGE_SIZE
 from notes.diffs import for_people
+from notes.door import Door, erase
 from notes.models import ApiKey, Note, Notebook, Revision
 from tests.conftest import client_with_key, make_key, make_staff
+from tests.writing import create_note, edit, purge, trash
 
 LIST = "/admin/notes/note/"
 ADD = "/admin/notes/note/add/"
@@ -82,8 +84,8 @@ def numbers(note):
 
 
 def test_the_list_shows_the_newest_first_with_tags_notebook_and_trash(browser, notebook, by):
-    notebook.create_note(by, title="Older", tags=["home", "garden"])
-    notebook.create_note(by, title="Newer").trash(by)
+    create_note(notebook, by, title="Older", tags=["home", "garden"])
+    trash(create_note(notebook, by, title="Newer"), by)
 
     response = browser.get(LIST)
 
@@ -112,9 +114,9 @@ def test_the_list_shows_the_newest_first_with_tags_notebook_and_trash(browser, n
 )
 def test_the_list_can_be_searched_and_filtered(browser, notebook, by, query, titles):
     other = Notebook.objects.create(name="other")
-    notebook.create_note(by, title="Shopping", body="milk", tags=["home"])
-    notebook.create_note(by, title="Plan B", tags=["homework"]).trash(by)
-    other.create_note(by, title="Elsewhere", tags=['café"%'])
+    create_note(notebook, by, title="Shopping", body="milk", tags=["home"])
+    trash(create_note(notebook, by, title="Plan B", tags=["homework"]), by)
+    create_note(other, by, title="Elsewhere", tags=['café"%'])
 
     response = browser.get(f"{LIST}?{query.format(other=other.pk)}")
 
@@ -124,12 +126,12 @@ def test_the_list_can_be_searched_and_filtered(browser, notebook, by, query, tit
 def test_the_list_takes_the_same_few_queries_for_one_note_and_for_thirty(
     browser, notebook, by, django_assert_num_queries
 ):
-    notebook.create_note(by, title="First", tags=["home"])
+    create_note(notebook, by, title="First", tags=["home"])
     # Session, user, count, notes, and the notebooks to filter by.
     with django_assert_num_queries(5):
         browser.get(LIST)
     for number in range(29):
-        Notebook.objects.create(name=f"Notebook {number}").create_note(by, title="Another", tags=["work", "home"])
+        create_note(Notebook.objects.create(name=f"Notebook {number}"), by, title="Another", tags=["work", "home"])
 
     with django_assert_num_queries(5) as queries:
         browser.get(LIST)
@@ -184,7 +186,7 @@ def test_an_edit_keeps_the_id_of_its_request(browser, note):
     ],
 )
 def test_to_open_and_save_an_unchanged_note_writes_nothing(browser, notebook, by, title, body, tags):
-    note = notebook.create_note(by, title=title, body=body, tags=tags)
+    note = create_note(notebook, by, title=title, body=body, tags=tags)
 
     response = save(browser, note)
 
@@ -205,7 +207,7 @@ def test_to_open_and_save_an_unchanged_note_writes_nothing(browser, notebook, by
     ],
 )
 def test_an_edited_body_keeps_its_kind_of_line_breaks(browser, notebook, by, stored, typed, kept):
-    note = notebook.create_note(by, title="Plan", body=stored)
+    note = create_note(notebook, by, title="Plan", body=stored)
 
     save(browser, note, body=typed)
 
@@ -214,7 +216,7 @@ def test_an_edited_body_keeps_its_kind_of_line_breaks(browser, notebook, by, sto
 
 
 def test_only_what_the_person_changed_is_written(browser, notebook, by):
-    note = notebook.create_note(by, title="Plan\nof two lines", body="mixed\r\nline\nbreaks", tags=["with, comma"])
+    note = create_note(notebook, by, title="Plan\nof two lines", body="mixed\r\nline\nbreaks", tags=["with, comma"])
 
     save(browser, note, tags="one, two")
 
@@ -230,7 +232,7 @@ def test_a_title_keeps_its_blanks(browser, note):
 
 
 def test_a_note_whose_title_shows_nothing_can_get_another_body(browser, notebook, by):
-    note = notebook.create_note(by, title=" ")
+    note = create_note(notebook, by, title=" ")
 
     save(browser, note, body="New")
 
@@ -240,7 +242,7 @@ def test_a_note_whose_title_shows_nothing_can_get_another_body(browser, notebook
 
 def test_a_note_that_has_changed_meanwhile_is_not_overwritten(browser, note, by):
     opened = browser.get(page(note))
-    note.edit(by, body="Theirs")
+    edit(note, by, body="Theirs")
 
     response = browser.post(page(note), sent_by(opened, body="Mine"))
 
@@ -253,7 +255,7 @@ def test_a_note_that_has_changed_meanwhile_is_not_overwritten(browser, note, by)
 
 def test_to_send_the_refused_form_again_is_refused_again(browser, note, by):
     opened = browser.get(page(note))
-    note.edit(by, body="Theirs")
+    edit(note, by, body="Theirs")
     refused = browser.post(page(note), sent_by(opened, body="Mine"))
 
     response = browser.post(page(note), sent_by(refused))
@@ -274,7 +276,7 @@ def test_an_edit_that_does_not_say_what_it_was_based_on_is_refused(browser, note
 
 def test_a_note_that_went_to_the_trash_meanwhile_is_not_edited(browser, note, by):
     opened = browser.get(page(note))
-    note.trash(by)
+    trash(note, by)
 
     response = browser.post(page(note), sent_by(opened, title="Plan B"))
 
@@ -283,7 +285,7 @@ def test_a_note_that_went_to_the_trash_meanwhile_is_not_edited(browser, note, by
 
 
 def test_a_note_in_the_trash_is_shown_without_a_form(browser, note, by):
-    note.trash(by)
+    trash(note, by)
 
     response = browser.get(page(note))
 
@@ -318,18 +320,18 @@ def test_of_two_people_who_save_at_the_same_time_one_is_told(browser, note):
 def rival(by):
     """Somebody else, who edits a note at once or, while it is locked, not at all; says whether it was edited."""
 
-    def edit(note):
+    def try_to_edit(note):
         try:
             with databases.without_waiting():
                 present = Note.objects.select_related("notebook").get(pk=note.pk)
-                return present.edit(by, body=f"{present.body}.")
+                return edit(present, by, body=f"{present.body}.")
         except OperationalError:
             return False
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(1) as threads:
-        yield lambda note: threads.submit(edit, note).result()
+        yield lambda note: threads.submit(try_to_edit, note).result()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -352,9 +354,9 @@ def test_nobody_writes_between_the_look_at_the_revision_and_the_write(browser, n
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("what", ["delete", "delete_selected", "restore_selected", "revert/1"])
 def test_whoever_writes_whenever_makes_no_button_fail(browser, note, by, rival, what):
-    note.edit(by, body="Second")
+    edit(note, by, body="Second")
     if what == "restore_selected":
-        note.trash(by)
+        trash(note, by)
     action = {"action": what, "_selected_action": note.pk, "post": "yes"}
     address = LIST if what.endswith("selected") else f"{LIST}{note.pk}/{what}/"
 
@@ -390,7 +392,7 @@ def test_whoever_writes_whenever_makes_no_button_fail(browser, note, by, rival, 
 )
 def test_text_over_a_limit_is_a_form_error(browser, notebook, by, settings, field, text, message):
     settings.NOTES_MAX_BODY_CHARS = 10
-    note = notebook.create_note(by, title="Plan")
+    note = create_note(notebook, by, title="Plan")
 
     response = save(browser, note, **{field: text})
 
@@ -400,7 +402,7 @@ def test_text_over_a_limit_is_a_form_error(browser, notebook, by, settings, fiel
 
 def test_a_line_break_counts_as_one_character(browser, notebook, by, settings):
     settings.NOTES_MAX_BODY_CHARS = 3
-    note = notebook.create_note(by, title="Plan")
+    note = create_note(notebook, by, title="Plan")
 
     save(browser, note, body="a\nb")
 
@@ -494,9 +496,9 @@ def test_a_double_click_on_delete_writes_once(browser, note):
 
 
 def test_the_selected_notes_of_any_notebook_go_to_the_trash_after_a_question(browser, notebook, note, by):
-    other = Notebook.objects.create(name="other").create_note(by, title="Elsewhere")
-    gone = notebook.create_note(by, title="Gone before")
-    gone.trash(by)
+    other = create_note(Notebook.objects.create(name="other"), by, title="Elsewhere")
+    gone = create_note(notebook, by, title="Gone before")
+    trash(gone, by)
     chosen = {"action": "delete_selected", "_selected_action": [note.pk, other.pk, gone.pk]}
 
     question = browser.post(LIST, chosen)
@@ -510,8 +512,8 @@ def test_the_selected_notes_of_any_notebook_go_to_the_trash_after_a_question(bro
 
 
 def test_selected_notes_come_back_from_the_trash(browser, user, note, by):
-    kept = Notebook.objects.create(name="other").create_note(by, title="Never gone")
-    note.trash(by)
+    kept = create_note(Notebook.objects.create(name="other"), by, title="Never gone")
+    trash(note, by)
     chosen = {"action": "restore_selected", "_selected_action": [note.pk, kept.pk]}
 
     response = browser.post(LIST, chosen, follow=True)
@@ -549,14 +551,14 @@ def test_the_page_of_a_note_shows_who_wrote_what_and_when(browser, note, by, vie
 
 
 def test_a_move_to_the_trash_shows_no_diff(browser, note, by):
-    note.trash(by)
+    trash(note, by)
 
     assert b"The text stayed the same." in browser.get(page(note, "history")).content
 
 
 def test_the_history_shows_fifty_writes_and_a_link_to_the_older_ones(browser, note, by, django_assert_max_num_queries):
     for number in range(LOG_PAGE_SIZE):
-        note.edit(by, body=f"Edit {number}")
+        edit(note, by, body=f"Edit {number}")
 
     with django_assert_max_num_queries(4):
         newest = browser.get(page(note, "history"))
@@ -570,9 +572,9 @@ def test_the_history_shows_fifty_writes_and_a_link_to_the_older_ones(browser, no
 
 
 def test_the_history_of_pruned_revisions_says_that_their_text_is_gone(browser, note, by):
-    note.edit(by, body="Second")
-    note.edit(by, body="Third")
-    note.revisions.filter(number=1).erase()
+    edit(note, by, body="Second")
+    edit(note, by, body="Third")
+    erase(note.revisions.filter(number=1))
 
     text = browser.get(page(note, "history")).content.decode()
 
@@ -582,7 +584,7 @@ def test_the_history_of_pruned_revisions_says_that_their_text_is_gone(browser, n
 
 
 def test_a_purged_note_is_not_shown_and_its_log_has_no_text(browser, note, by):
-    note.purge(by)
+    purge(note, by)
 
     listed = browser.get(LIST).content.decode() + browser.get(REVISIONS).content.decode()
 
@@ -644,8 +646,8 @@ def test_a_diff_cuts_endless_lines():
 
 
 def test_markup_in_a_note_is_shown_as_text_everywhere(browser, notebook, by):
-    note = notebook.create_note(by, title=SCRIPT, body=f"</textarea></pre>{SCRIPT}", tags=[f'"{SCRIPT}'])
-    note.edit(by, body=SCRIPT)
+    note = create_note(notebook, by, title=SCRIPT, body=f"</textarea></pre>{SCRIPT}", tags=[f'"{SCRIPT}'])
+    edit(note, by, body=SCRIPT)
     revision = note.revisions.latest("number")
 
     pages = {
@@ -691,7 +693,7 @@ def test_the_log_can_be_read_but_not_written(browser, revision):
 def test_the_log_shows_the_newest_first_and_filters(browser, user, note, by):
     edited = save(browser, note, title="Plan B")
     note.refresh_from_db()
-    note.trash(by)
+    trash(note, by)
 
     def shown(query=""):
         return [revision.action for revision in browser.get(REVISIONS + query).context["cl"].result_list]
@@ -707,7 +709,7 @@ def test_the_log_takes_the_same_few_queries_for_one_write_and_for_many(browser, 
     with django_assert_num_queries(5):
         browser.get(REVISIONS)
     for number in range(20):
-        note.edit(by, body=str(number))
+        edit(note, by, body=str(number))
 
     with django_assert_num_queries(5):
         browser.get(REVISIONS)
@@ -727,7 +729,7 @@ def test_to_rename_a_notebook_does_not_set_back_its_counter(browser, by, monkeyp
     form_save = type(browser.get(f"{NOTEBOOKS}{work.pk}/change/").context["adminform"].form).save
 
     def save_while_others_write(form, commit=True):
-        Notebook.objects.get(pk=work.pk).create_note(by, title="Plan")
+        create_note(Notebook.objects.get(pk=work.pk), by, title="Plan")
         return form_save(form, commit)
 
     monkeypatch.setattr("django.forms.models.BaseModelForm.save", save_while_others_write)
@@ -984,7 +986,7 @@ def test_the_site_is_called_notes(browser):
 
 
 def test_a_button_in_the_log_writes_an_old_revision_again(staff, note, by):
-    note.edit(by, title="Changed", body="Other")
+    edit(note, by, title="Changed", body="Other")
     page = staff.get(f"/admin/notes/note/{note.pk}/change/").content.decode()
     assert f'action="/admin/notes/note/{note.pk}/revert/1/"' in page
     assert f'action="/admin/notes/note/{note.pk}/revert/2/"' not in page
@@ -999,7 +1001,7 @@ def test_a_button_in_the_log_writes_an_old_revision_again(staff, note, by):
 
 @pytest.mark.parametrize("number", [2, 99])
 def test_a_revision_that_is_the_present_or_unknown_writes_nothing(staff, note, by, number):
-    note.edit(by, title="Changed")
+    edit(note, by, title="Changed")
 
     response = staff.post(f"/admin/notes/note/{note.pk}/revert/{number}/", follow=True)
 
@@ -1012,7 +1014,7 @@ def test_the_button_is_for_live_notes_posts_and_people_who_may_change_them(staff
 
     assert staff.get(address).status_code == 403
     assert client.post(address).status_code == 302
-    note.trash(by)
+    trash(note, by)
     assert staff.post(address).status_code == 403
     assert Revision.objects.count() == 2
 
@@ -1061,7 +1063,7 @@ def test_an_address_looks_up_nothing_beyond_the_table_either(browser, note, type
 
 
 def test_a_regular_expression_in_an_address_is_not_tried(browser, notebook, by):
-    notebook.create_note(by, title="a" * 24 + "!")
+    create_note(notebook, by, title="a" * 24 + "!")
     started = time.monotonic()
 
     response = browser.get(f"{LIST}?title__regex=(a%2B)%2B%24")
@@ -1154,7 +1156,7 @@ def test_an_error_in_an_action_is_seen(browser, note, monkeypatch):
     def fail(*args, **kwargs):
         raise ValueError("a fault of ours")
 
-    monkeypatch.setattr(Note, "trash", fail)
+    monkeypatch.setattr(Door, "trash", fail)
 
     with pytest.raises(ValueError, match="a fault of ours"):
         browser.post(LIST, {"action": "delete_selected", "_selected_action": note.pk, "post": "yes"})

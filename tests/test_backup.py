@@ -19,6 +19,7 @@ from django.db import connection
 
 from notes.management.commands import backup
 from notes.models import Note, Notebook, Revision
+from tests.writing import create_note, edit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 on_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="SQLite's own")
@@ -46,8 +47,8 @@ def writers(notebook, by):
         try:
             mine = Notebook.objects.get(pk=notebook.pk)
             while not stop.is_set():
-                note = mine.create_note(by, title="Written meanwhile", body="x" * 2000)
-                note.edit(by, body="y" * 2000)
+                note = create_note(mine, by, title="Written meanwhile", body="x" * 2000)
+                edit(note, by, body="y" * 2000)
                 written.release()
         except Exception as error:
             errors.append(error)
@@ -144,7 +145,7 @@ def test_writes_between_two_steps_do_not_start_the_copy_again(note, by, tmp_path
 
 def write_from_elsewhere(by):
     def write():
-        Notebook.objects.get(name="default").create_note(by, title="Written meanwhile")
+        create_note(Notebook.objects.get(name="default"), by, title="Written meanwhile")
         connection.close()
 
     thread = threading.Thread(target=write)
@@ -156,7 +157,7 @@ def write_from_elsewhere(by):
 def test_the_service_writes_on_after_a_backup(note, by, tmp_path):
     run_backup(tmp_path / "copy.sqlite3")
 
-    assert note.edit(by, title="After")
+    assert edit(note, by, title="After")
 
 
 @on_sqlite
@@ -220,7 +221,7 @@ def test_a_backup_that_fails_leaves_nothing_behind(note, by, tmp_path, monkeypat
     assert stop.value.returncode == code
     assert older.read_text() == "older"
     assert os.listdir(tmp_path) == ["copy.sqlite3"]
-    assert note.edit(by, title="The database is free again")
+    assert edit(note, by, title="The database is free again")
 
 
 @on_sqlite

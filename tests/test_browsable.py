@@ -10,8 +10,10 @@ from django.urls import reverse
 from django.utils.html import escape
 from rest_framework.test import APIClient
 
+from notes.door import Door
 from notes.models import Note, Revision
 from tests.conftest import make_staff
+from tests.writing import create_note
 
 NOTES = "/api/v1/notes"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -152,7 +154,7 @@ def test_the_html_form_takes_an_id(browser):
 
 
 def test_the_html_form_of_a_note_holds_what_it_is_now(browser, notebook, by):
-    note = notebook.create_note(by, title='Plan "B"', body="One\nTwo <b>", tags=["home", "at work"])
+    note = create_note(notebook, by, title='Plan "B"', body="One\nTwo <b>", tags=["home", "at work"])
 
     put_form = form(browser.open(f"{NOTES}/{note.uuid}"), "PUT")
 
@@ -191,7 +193,7 @@ def test_saving_the_html_form_untouched_changes_nothing(browser, note):
 
 
 def test_the_first_empty_line_of_a_body_is_in_the_html_form(browser, notebook, by):
-    note = notebook.create_note(by, title="Poem", body="\n\nRoses")
+    note = create_note(notebook, by, title="Poem", body="\n\nRoses")
 
     put_form = form(browser.open(f"{NOTES}/{note.uuid}"), "PUT")
 
@@ -231,9 +233,9 @@ def test_the_delete_button_puts_a_note_into_the_trash(browser, note):
 
 
 def test_the_pages_are_linked(browser, notebook, by):
-    with notebook.locked():
+    with Door(notebook, by) as door:
         for number in range(5):
-            notebook.create_note(by, title=f"Note {number}")
+            door.create(title=f"Note {number}")
     first = browser.open(f"{NOTES}?limit=2")
 
     second = browser.open(page_link(first, "next"))
@@ -251,7 +253,7 @@ def test_a_list_of_one_page_and_a_note_show_no_page_links(browser, note):
 
 def test_markup_in_a_note_stays_text_everywhere(browser, notebook, by):
     hostile = f"{SCRIPT}\"'><img src=x onerror=alert(1)></textarea>&lt;"
-    note = notebook.create_note(by, title=hostile, body=hostile, tags=[SCRIPT, '"><i>'])
+    note = create_note(notebook, by, title=hostile, body=hostile, tags=[SCRIPT, '"><i>'])
 
     for address in (NOTES, f"{NOTES}?limit=1", f"{NOTES}/{note.uuid}"):
         page = browser.open(address).text

@@ -7,6 +7,8 @@ from django.core.management import call_command
 
 from notes.api.pagination import page_with_bodies
 from notes.api.views import sync
+from notes.door import Door
+from tests.writing import create_notes
 
 NOTES, CHANGES = "/api/v1/notes", "/api/v1/changes"
 
@@ -46,8 +48,8 @@ def test_trashed_and_purged_notes_are_tombstones(operator, note):
 
 
 def test_a_first_sync_goes_page_by_page_without_a_hole(operator, notebook, by):
-    with notebook.locked():
-        ids = [str(notebook.create_note(by, title=f"Note {number}").uuid) for number in range(7)]
+    with Door(notebook, by) as door:
+        ids = [str(door.create(title=f"Note {number}").uuid) for number in range(7)]
     seen, since, more = [], 0, True
 
     while more:
@@ -60,7 +62,7 @@ def test_a_first_sync_goes_page_by_page_without_a_hole(operator, notebook, by):
 
 
 def test_long_notes_end_a_page_early(operator, notebook, by):
-    notebook.create_notes(by, [{"title": f"Novel {number}", "body": "word " * 20_000} for number in range(25)])
+    create_notes(notebook, by, [{"title": f"Novel {number}", "body": "word " * 20_000} for number in range(25)])
 
     first = operator.get(CHANGES, {"since": 0, "limit": 200}).json()
     second = operator.get(CHANGES, {"since": first["revision"], "limit": 200}).json()

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from notes.models import Note, Notebook, Revision
 from notesproject.environment import database
 from tests.problems import problem_of
+from tests.writing import create_note
 
 NOTES = "/api/v1/notes"
 IS_SQLITE = project_settings.DATABASES["default"]["ENGINE"].endswith("sqlite")
@@ -59,7 +60,7 @@ QUERIES = {
 @pytest.mark.parametrize("asked", QUERIES)
 @pytest.mark.django_db
 def test_each_request_costs_its_known_number_of_queries(operator, notebook, by, asked):
-    first, *_ = [notebook.create_note(by, title=f"Note {number}", tags=["a", "b"]) for number in range(5)]
+    first, *_ = [create_note(notebook, by, title=f"Note {number}", tags=["a", "b"]) for number in range(5)]
     url = f"{NOTES}/{first.uuid}"
     tag = operator.get(NOTES).get("ETag", "")
     requests = {

@@ -9,8 +9,10 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from django.test import Client
 from rest_framework.test import APIClient
 
-from notes.models import Note, Notebook
+from notes.door import Door
+from notes.models import Note
 from tests.problems import problem_of
+from tests.writing import create_note
 
 NOTES = "/api/v1/notes"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]
@@ -191,7 +193,7 @@ def test_a_hostile_host_header_is_a_400(stranger, host, path):
 
 def test_a_hostile_forwarded_host_changes_no_link(operator, notebook, by):
     for number in range(2):
-        notebook.create_note(by, title=str(number))
+        create_note(notebook, by, title=str(number))
 
     response = operator.get(NOTES, {"limit": 1}, headers={"X-Forwarded-Host": "evil.example"})
 
@@ -268,7 +270,7 @@ def test_an_unexpected_exception_is_a_500_without_a_trace_and_its_traceback_is_i
     operator, note, settings, monkeypatch, log_lines, debug
 ):
     settings.DEBUG = debug
-    monkeypatch.setattr(Notebook, "create_note", raising(RuntimeError(SECRETS)))
+    monkeypatch.setattr(Door, "create", raising(RuntimeError(SECRETS)))
 
     response = operator.post(NOTES, {"title": "x"}, headers={"X-Request-ID": "find-me"})
 
@@ -314,7 +316,7 @@ def test_an_exception_while_an_answer_is_rendered_is_a_500_in_the_one_shape(oper
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError, InternalError])
 def test_a_database_that_does_not_answer_is_a_503_worth_another_try(operator, note, monkeypatch, log_lines, error):
-    monkeypatch.setattr(Notebook, "create_note", raising(error(SECRETS)))
+    monkeypatch.setattr(Door, "create", raising(error(SECRETS)))
 
     response = operator.post(NOTES, {"title": "x"})
 

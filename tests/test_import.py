@@ -14,8 +14,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from notes import importing, markdown
+from notes.door import Door
 from notes.models import Note, Notebook, Revision, Writer
 from notes.verification import problems
+from tests.writing import create_note, edit, trash
 
 FOLDER = Path(__file__).parent / "notes_folder"
 AT_NOON = datetime(2024, 5, 31, 12, tzinfo=UTC)
@@ -397,7 +399,7 @@ def test_a_changed_file_is_an_edit_of_its_note(notebook, folder):
 def test_a_note_that_somebody_changed_is_kept(notebook, by, folder):
     write(folder, "note.md", "# Old")
     run_import(folder)
-    notebook.notes.get().edit(by, body="Worked on")
+    edit(notebook.notes.get(), by, body="Worked on")
     write(folder, "note.md", "# New")
 
     result = run_import(folder)
@@ -409,7 +411,7 @@ def test_a_note_that_somebody_changed_is_kept(notebook, by, folder):
 def test_a_deleted_note_stays_deleted(notebook, by, folder):
     write(folder, "note.md", "# Old")
     run_import(folder)
-    notebook.notes.get().trash(by)
+    trash(notebook.notes.get(), by)
 
     result = run_import(folder)
 
@@ -462,15 +464,15 @@ def test_an_interrupted_import_keeps_what_it_has_and_goes_on(notebook, folder, m
     monkeypatch.setattr(importing, "CHUNK_FILES", 2)
     for number in range(5):
         write(folder, f"{number}.md", "Note")
-    create_notes = Notebook.create_notes
+    create_many = Door.create_many
 
-    def interrupted(notebook, by, drafts):
+    def interrupted(door, drafts):
         if any(draft["title"] == "3" for draft in drafts):
             raise KeyboardInterrupt
-        return create_notes(notebook, by, drafts)
+        return create_many(door, drafts)
 
     with monkeypatch.context() as at_the_keyboard:
-        at_the_keyboard.setattr(Notebook, "create_notes", interrupted)
+        at_the_keyboard.setattr(Door, "create_many", interrupted)
         with pytest.raises(CommandError, match=r"created 2,.* run it again") as stop:
             run_import(folder)
 
@@ -488,7 +490,7 @@ def test_another_writer_gets_its_turn_between_two_chunks(notebook, by, folder, m
     somebody = Notebook.objects.get(pk=notebook.pk)
 
     for _ in importing.import_files(notebook, importer, markdown.read_folder(folder)):
-        somebody.create_note(by, title="Between")
+        create_note(somebody, by, title="Between")
 
     titles = list(Note.objects.order_by("revision").values_list("title", flat=True))
     assert titles == ["0", "Between", "1", "Between", "2", "Between"]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from notes.search.engine import Search
+from tests.writing import create_notes
 
 NOTES = "/api/v1/notes"
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -13,7 +14,8 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 @pytest.fixture
 def week(notebook, by):
     """Seven notes, created a day apart; their titles and times of change run the other way."""
-    return notebook.create_notes(
+    return create_notes(
+        notebook,
         by,
         [
             {
@@ -77,7 +79,7 @@ def test_bounds_leave_out_what_lies_beyond_them(operator, week):
 @pytest.mark.parametrize("few", [0, 1000])
 def test_no_bound_cuts_through_the_notes_of_one_moment(operator, notebook, by, monkeypatch, search, few):
     monkeypatch.setattr(Search, "FEW", few)
-    notebook.create_notes(by, [{"title": f"{number} word", "created_at": NOON} for number in range(150)])
+    create_notes(notebook, by, [{"title": f"{number} word", "created_at": NOON} for number in range(150)])
     before, after = (f"{NOON + timedelta(microseconds=number):%Y-%m-%dT%H:%M:%S.%fZ}" for number in (-1, 1))
 
     def found(**bounds):
@@ -158,7 +160,7 @@ def test_a_search_that_has_not_changed_is_a_304(operator, week, django_assert_nu
 
 
 def test_notes_of_one_moment_have_pages_too(operator, notebook, by):
-    notebook.create_notes(by, [{"title": str(number), "created_at": NOON} for number in range(300)])
+    create_notes(notebook, by, [{"title": str(number), "created_at": NOON} for number in range(300)])
     seen, url = [], f"{NOTES}?limit=100"
 
     while url:

@@ -17,6 +17,7 @@ from notes.checks import routes
 from notes.models import Notebook
 from tests.conftest import make_key, make_staff
 from tests.keys import OPERATOR_KEY
+from tests.writing import create_note, trash
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -247,8 +248,8 @@ PUBLICITY = [(True, True, None), (False, True, None), (True, False, STRANGERS)]
 
 @pytest.mark.parametrize("path", PATHS)
 def test_everybody_gets_what_the_table_says(people, notebook, note, by, settings, path):
-    trashed = notebook.create_note(by, title="Trashed")
-    trashed.trash(by)
+    trashed = create_note(notebook, by, title="Trashed")
+    trash(trashed, by)
     key, _ = make_key(notebook)
     id = {"/api/v1/trash/{id}": trashed.uuid, "/api/v1/keys/{id}": key.pk}.get(path, note.uuid)
     expected, got = {}, {}

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notes.search import index
+from tests.writing import create_note, create_notes
 
 NOTES, CHANGES = "/api/v1/notes", "/api/v1/changes"
 
@@ -17,14 +18,13 @@ NOTES, CHANGES = "/api/v1/notes", "/api/v1/changes"
 @pytest.fixture
 def notes(notebook, by):
     """Ten notes in the order of the list, all made in the same moment, as an import makes them."""
-    with notebook.locked():
-        made = [make_note(notebook, by, f"Note {number}") for number in range(10)]
+    made = [make_note(notebook, by, f"Note {number}") for number in range(10)]
     return sorted(made, key=lambda note: note.position, reverse=True)
 
 
 def make_note(notebook, by, title, *, days_later=0, note_id=None):
     moment = timezone.now().replace(year=2026, month=1, day=1, hour=0, minute=0, second=0, microsecond=123456)
-    return notebook.create_note(by, title=title, created_at=moment + timedelta(days=days_later), uuid=note_id)
+    return create_note(notebook, by, title=title, created_at=moment + timedelta(days=days_later), uuid=note_id)
 
 
 def test_pages_forwards_hold_each_note_once(stranger, notes):
@@ -66,9 +66,7 @@ def test_an_empty_list_is_one_page(stranger, notebook):
 
 
 def test_a_page_holds_fifty_where_no_limit_is_named(stranger, notebook, by):
-    with notebook.locked():
-        for number in range(51):
-            make_note(notebook, by, f"Note {number}")
+    create_notes(notebook, by, [{"title": f"Note {number}"} for number in range(51)])
 
     assert len(stranger.get(NOTES).json()["results"]) == 50
 
@@ -211,7 +209,7 @@ def test_each_page_costs_the_same_queries_whatever_its_place_and_size(stranger, 
 def long_notes(notebook, by):
     """Twenty-five notes, each as long as a note may be."""
     drafts = [{"title": f"Novel {number}", "body": "word " * 20_000} for number in range(25)]
-    return sorted(notebook.create_notes(by, drafts), key=lambda note: note.position, reverse=True)
+    return sorted(create_notes(notebook, by, drafts), key=lambda note: note.position, reverse=True)
 
 
 @pytest.mark.parametrize("query", ["", "&q=novel", "&q=word&ordering=created_at"])
@@ -243,7 +241,7 @@ def test_long_notes_end_a_page_early_backwards_too(stranger, long_notes):
     ],
 )
 def test_of_long_notes_no_more_are_read_than_are_shown(stranger, notebook, by, address):
-    notebook.create_notes(by, [{"title": f"Novel {number}", "body": "x" * 100_000} for number in range(150)])
+    create_notes(notebook, by, [{"title": f"Novel {number}", "body": "x" * 100_000} for number in range(150)])
     stranger.get(address)
 
     tracemalloc.start()
@@ -257,7 +255,7 @@ def test_of_long_notes_no_more_are_read_than_are_shown(stranger, notebook, by, a
 
 @pytest.mark.parametrize(("body", "is_short"), [("x" * 10_000, True), ("x" * 10_001, False), ("語" * 3334, False)])
 def test_a_body_is_read_with_its_row_up_to_ten_thousand_bytes(notebook, by, body, is_short):
-    notebook.create_notes(by, [{"title": "x", "body": body}])
+    create_notes(notebook, by, [{"title": "x", "body": body}])
 
     note = notebook.notes.with_short_bodies().get()
 
@@ -268,7 +266,7 @@ def test_a_body_is_read_with_its_row_up_to_ten_thousand_bytes(notebook, by, body
 
 def test_a_page_of_short_and_long_notes_shows_all_of_each(stranger, notebook, by):
     bodies = ["", "short", "語" * 100_000, "x" * 100_000, "y" * 10_001]
-    notebook.create_notes(by, [{"title": "x", "body": body} for body in bodies])
+    create_notes(notebook, by, [{"title": "x", "body": body} for body in bodies])
 
     for address in (NOTES, f"{NOTES}?q=x", CHANGES):
         assert {note["body"] for note in stranger.get(address).json()["results"]} == set(bodies)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from django.urls import resolve
 
+from notes.door import Door
 from notes.models import ApiKey, Revision
 from notesproject.environment import BASE_DIR
 from tests.conftest import make_key
@@ -107,8 +108,8 @@ def test_a_list_that_has_not_changed_is_a_304_after_one_query(operator, url, dja
 
 
 def test_an_answer_without_a_body_has_no_length(transactional_db, notebook, by):
-    with notebook.locked():
-        url = f"{NOTES}/{notebook.create_note(by, title='Plan').uuid}"
+    with Door(notebook, by) as door:
+        url = f"{NOTES}/{door.create(title='Plan').uuid}"
     with serving() as server, Connection(server.url) as connection:
         tag = connection.send("GET", url).headers["etag"]
         answers = [connection.send("GET", url, headers={"If-None-Match": tag}), connection.send("DELETE", url)]

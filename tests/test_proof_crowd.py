@@ -14,6 +14,7 @@ from notes import verification
 from notes.models import Note
 from tests.server import serving
 from tests.wire import Connection
+from tests.writing import create_note
 
 NOTES = "/api/v1/notes"
 CLIENTS = 16
@@ -28,7 +29,7 @@ TAGS = ["work", "Work", "home", "straße", "STRASSE", "é", "e\u0301"]
 @pytest.mark.django_db(transaction=True)
 def test_no_request_fails_while_programs_and_people_do_everything_at_once(notebook, by):
     ids = [str(uuid.uuid4()) for _ in range(NOTES_WRITTEN_TO)]
-    pks = [notebook.create_note(by, title="Of all people").pk for _ in range(NOTES_WRITTEN_TO)]
+    pks = [create_note(notebook, by, title="Of all people").pk for _ in range(NOTES_WRITTEN_TO)]
     sessions = [session_of(f"person-{number}") for number in range(PEOPLE)]
 
     with serving() as server, ThreadPoolExecutor(CLIENTS + PEOPLE) as threads:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from notes import verification
+from notes.door import Door
 from tests.server import serving
 from tests.wire import Connection, Follower, following
 
@@ -25,8 +26,8 @@ def test_a_reader_that_polls_while_8_writers_write_thousands_of_times_misses_not
 
 def prove_that_nothing_is_missed(notebook, by, *, notes_per_writer):
     # There is something to read in pages before the writers begin, and they change it while it is being read.
-    with notebook.locked():
-        old = [str(notebook.create_note(by, title="Old").uuid) for _ in range(WRITERS * notes_per_writer)]
+    with Door(notebook, by) as door:
+        old = [str(door.create(title="Old").uuid) for _ in range(WRITERS * notes_per_writer)]
     # Pages of two notes, and pages that hold all there is.
     followers = [Follower(limit=2), Follower(limit=200)]
 

@@ -20,6 +20,7 @@ import pytest
 from django.db import connection as database
 
 from notes import verification
+from notes.door import Door
 from tests.server import PROJECT, Server, free_port, process_environment, wait_until_ready
 from tests.wire import BROKEN, TIMEOUT_SECONDS, Answer, Connection, Follower, following
 
@@ -71,8 +72,8 @@ def test_a_server_killed_again_and_again_loses_nothing_and_a_retry_doubles_nothi
 
 def prove_that_kills_do_no_harm(notebook, by, *, count, kills):
     """Half of the writes make a note whose id the server chooses, half add a line to one and the same note."""
-    with notebook.locked():
-        shared = notebook.create_note(by, title="Shared")
+    with Door(notebook, by) as door:
+        shared = door.create(title="Shared")
     writes = [Write(number) for number in range(count)]
     follower = Follower(limit=10)
     stored_in_doubt = set()

@@ -9,6 +9,7 @@ from django.db import connections
 
 from notes import verification
 from notes.api.urls import v1
+from notes.door import Door
 from notes.models import Revision
 from tests.conftest import client_with_key
 from tests.keys import OPERATOR_KEY
@@ -86,12 +87,12 @@ def post_three_times_at_once(address, fields, headers):
 
 
 def things_to_write_to(notebook, by):
-    with notebook.locked():
-        note = notebook.create_note(by, title="Plan", body="One", tags=["home"])
+    with Door(notebook, by) as door:
+        note = door.create(title="Plan", body="One", tags=["home"])
         first = note.revision
-        note.edit(by, title="Changed")
-        trashed = notebook.create_note(by, title="Old")
-        trashed.trash(by)
+        door.edit(note, title="Changed")
+        trashed = door.create(title="Old")
+        door.trash(trashed)
     return {"note": note.uuid, "first": first, "trashed": trashed.uuid}
 
 

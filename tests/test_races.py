@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connections
 
+from notes.door import Door
 from notes.models import Note, Revision
 from tests.conftest import client_with_key
 from tests.keys import OPERATOR_KEY
@@ -23,8 +24,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def notes(notebook, by):
     """A note for each round."""
-    with notebook.locked():
-        return [notebook.create_note(by, title=f"Old {number}", body="Old") for number in range(ROUNDS)]
+    with Door(notebook, by) as door:
+        return [door.create(title=f"Old {number}", body="Old") for number in range(ROUNDS)]
 
 
 def test_patches_of_different_fields_both_stay(notebook, notes):

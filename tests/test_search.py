@@ -14,8 +14,9 @@ from django.core.management import call_command
 from django.db import connections
 from django.utils import timezone
 
+from notes.door import drafted
 from notes.management.commands import rebuild_search
-from notes.models import Note, Notebook
+from notes.models import Notebook
 from notes.search import index, words
 from notes.search.engine import Search
 from notes.search.highlights import highlights
@@ -23,6 +24,7 @@ from notes.search.postgresql import PostgreSQL
 from notes.search.query import parse
 from notes.search.sqlite import SQLite
 from notes.verification import problems
+from tests.writing import create_note, create_notes, edit
 
 NOTES = "/api/v1/notes"
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
@@ -87,7 +89,7 @@ FINDS = {
 def library(notebook, by):
     """Return {id: name} of the notes to search in."""
     drafts = [{"title": title, "body": body, "tags": tags} for title, body, tags in LIBRARY.values()]
-    return {str(note.uuid): name for note, name in zip(notebook.create_notes(by, drafts), LIBRARY)}
+    return {str(note.uuid): name for note, name in zip(create_notes(notebook, by, drafts), LIBRARY)}
 
 
 def found(client, **params):
@@ -184,7 +186,7 @@ def test_a_search_at_the_limit_is_answered(operator, library, text):
 def test_the_best_notes_are_those_with_the_words_in_their_title(operator, notebook, by):
     titles = ["nothing", "tea or milk", "milk, then tea", "black tea with milk", "tea with milk", "tea with milk"]
     bodies = ["tea with milk"] * 6
-    notebook.create_notes(by, [{"title": title, "body": body} for title, body in zip(titles, bodies)])
+    create_notes(notebook, by, [{"title": title, "body": body} for title, body in zip(titles, bodies)])
 
     hits = [note["title"] for note in found(operator, q="tea with milk")]
 
@@ -203,8 +205,8 @@ def test_all_words_but_one_in_the_title_are_better_than_one_up_to_eight_words(op
     words = [f"word{number}" for number in range(count)]
     text = " ".join(words)
     titles = {"all but one": " ".join(words[:0:-1]), "one": words[0]}
-    notebook.create_notes(by, [{"title": titles["all but one"], "body": text}])
-    notebook.create_notes(by, [{"title": titles["one"], "body": text}])
+    create_notes(notebook, by, [{"title": titles["all but one"], "body": text}])
+    create_notes(notebook, by, [{"title": titles["one"], "body": text}])
 
     hits = [note["title"] for note in found(operator, q=text)]
 
@@ -223,7 +225,7 @@ def test_pages_of_a_search_have_each_note_once(operator, notebook, by, ordering)
         }
         for _ in range(60)
     ]
-    notebook.create_notes(by, drafts)
+    create_notes(notebook, by, drafts)
     whole = [note["id"] for note in found(operator, q="red green", ordering=ordering, limit=200)]
 
     pages = [note["id"] for note in turn(operator, {"q": "red green", "ordering": ordering, "limit": 7})]
@@ -247,8 +249,8 @@ def test_a_search_finds_notes_of_any_age_in_their_order(operator, notebook, by, 
         }
         for age in ages
     ]
-    notes = notebook.create_notes(by, drafts)
-    notebook.create_notes(by, [{"title": "often seldom"}] * 5)
+    notes = create_notes(notebook, by, drafts)
+    create_notes(notebook, by, [{"title": "often seldom"}] * 5)
     rule = {
         "seldom": lambda note: "seldom" in note.body,
         "often": lambda note: "often" in note.body,
@@ -272,9 +274,9 @@ def test_a_search_finds_notes_of_any_year(operator, notebook, by, ordering):
     months = [datetime(2010 + number // 12, number % 12 + 1, 1, tzinfo=UTC) for number in range(60)]
     years = [datetime(year, 1, 1, tzinfo=UTC) for year in (1, 1449, 1969, 1970, 1999, 9999)]
     moments = sorted(years + months)
-    notebook.create_notes(by, [{"title": f"On {moment:%Y-%m}", "created_at": moment} for moment in moments])
+    create_notes(notebook, by, [{"title": f"On {moment:%Y-%m}", "created_at": moment} for moment in moments])
     # So many that the engine has to look further than it does for a common word.
-    notebook.create_notes(by, [{"title": "Filler", "created_at": moment} for moment in moments] * 30)
+    create_notes(notebook, by, [{"title": "Filler", "created_at": moment} for moment in moments] * 30)
 
     notes = list(turn(operator, {"q": "on -1999", "ordering": ordering, "limit": 50}))
 
@@ -295,7 +297,7 @@ def test_a_search_within_bounds_finds_what_is_within_them(operator, notebook, by
         updated_at = created_at + timedelta(days=chance.choice([0, 1, chance.uniform(0, 3000)]))
         body = chance.choice(["often", "often", "often", "often seldom", "filler"])
         drafts.append({"title": f"{number}", "body": body, "created_at": created_at, "updated_at": updated_at})
-    notes = notebook.create_notes(by, drafts)
+    notes = create_notes(notebook, by, drafts)
     moments = [LONG_AGO + timedelta(days=day) for day in (700, 2000)]
     bounds = [
         ({"created_after": 0, "created_before": 1}, lambda note: moments[0] < note.created_at < moments[1]),
@@ -324,7 +326,7 @@ def test_a_note_of_all_characters_there_are_is_stored_and_found(by):
     body = "".join(chr(0x20000 + number) for number in range(100_000))
     late = datetime(9999, 1, 1, tzinfo=UTC)
 
-    [note] = notebook.create_notes(by, [{"title": "Characters", "body": body, "created_at": late}])
+    [note] = create_notes(notebook, by, [{"title": "Characters", "body": body, "created_at": late}])
 
     for text in ("characters", body[7], body[500:503]):
         assert list(notebook.notes.found_by(notebook, parse(text))) == [note]
@@ -335,10 +337,10 @@ def test_a_note_of_all_characters_there_are_is_stored_and_found(by):
 def test_the_notes_of_other_notebooks_take_no_room_on_a_page(operator, notebook, by, ordering, text):
     draft = {"title": "Apple", "body": "apple pie", "tags": ["work"]}
     others = [Notebook.objects.create(name=f"other {number}") for number in range(2)]
-    notebook.create_notes(by, [draft] * 3)
+    create_notes(notebook, by, [draft] * 3)
     for other in others:
-        other.create_notes(by, [{**draft, "created_at": LONG_AGO}] * 5 + [draft] * 20)
-    notebook.create_notes(by, [{**draft, "created_at": LONG_AGO}] * 3)
+        create_notes(other, by, [{**draft, "created_at": LONG_AGO}] * 5 + [draft] * 20)
+    create_notes(notebook, by, [{**draft, "created_at": LONG_AGO}] * 3)
 
     first = operator.get(NOTES, {"q": text, "ordering": ordering, "limit": 4}).json()
     second = operator.get(first["next"]).json()
@@ -348,7 +350,7 @@ def test_the_notes_of_other_notebooks_take_no_room_on_a_page(operator, notebook,
 
 
 def test_a_cursor_of_another_search_is_a_400(operator, notebook, by):
-    notebook.create_notes(by, [{"title": "red"}] * 3)
+    create_notes(notebook, by, [{"title": "red"}] * 3)
     cursor = operator.get(NOTES, {"q": "red", "limit": 1}).json()["next"].partition("cursor=")[2]
 
     response = operator.get(f"{NOTES}?q=blue&limit=1&cursor={cursor}")
@@ -359,7 +361,7 @@ def test_a_cursor_of_another_search_is_a_400(operator, notebook, by):
 
 def test_highlights_are_cut_from_the_text_as_it_is(operator, notebook, by):
     body = "x " * 200 + "Ein Café am See, CAFE\u0301 und Tee. " + "y " * 200
-    notebook.create_notes(by, [{"title": "Cafés", "body": body}])
+    create_notes(notebook, by, [{"title": "Cafés", "body": body}])
 
     [note] = found(operator, q="cafe")
 
@@ -379,8 +381,8 @@ def test_a_word_is_found_in_a_body_of_any_length(operator, notebook, by):
     late = "a b " * 24_000 + "late phrase here 北京大"
     early = "late phrase here " + "x " * 40_000 + "phrase late"
     odd = ["\ufdfa" * 90_000, "x" * 90_000, "e" + "\u0301" * 90_000, "🎉" * 90_000, "_" * 90_000]
-    notebook.create_notes(by, [{"title": "late", "body": late}, {"title": "early", "body": early}])
-    notebook.create_notes(by, [{"title": "odd", "body": body} for body in odd])
+    create_notes(notebook, by, [{"title": "late", "body": late}, {"title": "early", "body": early}])
+    create_notes(notebook, by, [{"title": "odd", "body": body} for body in odd])
 
     assert [note["title"] for note in found(operator, q='"late phrase here"', fields="title")] == ["early", "late"]
     assert [note["title"] for note in found(operator, q='"phrase late"', fields="title")] == ["early"]
@@ -427,8 +429,8 @@ def test_highlighting_takes_linear_time():
 
 
 def test_highlights_are_looked_for_at_the_beginning_of_so_many_bodies(operator, notebook, by):
-    notebook.create_notes(by, [{"title": str(n), "body": "x " * 15_000 + "found"} for n in range(20)])
-    notebook.create_notes(by, [{"title": "late", "body": "x " * 20_000 + "found"}])
+    create_notes(notebook, by, [{"title": str(n), "body": "x " * 15_000 + "found"} for n in range(20)])
+    create_notes(notebook, by, [{"title": "late", "body": "x " * 20_000 + "found"}])
 
     hits = found(operator, q="found")
 
@@ -453,7 +455,7 @@ def test_many_marks_on_one_letter_are_read_in_linear_time():
 
 
 def test_what_a_search_found_while_the_index_was_made_anew_is_never_confirmed(operator, notebook, by, monkeypatch):
-    notebook.create_notes(by, [{"title": "Plan", "body": str(number)} for number in range(30)])
+    create_notes(notebook, by, [{"title": "Plan", "body": str(number)} for number in range(30)])
     monkeypatch.setattr(rebuild_search, "CHUNK_NOTES", 10)
     indexed_chunks, answers = rebuild_search.indexed_chunks, [search_for_plan(operator)]
 
@@ -482,8 +484,8 @@ def test_the_index_is_rebuilt_while_others_write(notebook, by):
     def write(notebook):
         try:
             while not is_over.is_set():
-                note = notebook.create_note(by, title="Plan")
-                note.edit(by, body="Changed")
+                note = create_note(notebook, by, title="Plan")
+                edit(note, by, body="Changed")
         finally:
             connections.close_all()
 
@@ -509,7 +511,7 @@ def test_whoever_changes_what_is_indexed_raises_the_number_of_the_format():
     notebook = Notebook(pk=7)
     long_text = {"title": "Long", "body": "a b " * 10_000}
     drafts = [*({"title": title, "body": body, "tags": tags} for title, body, tags in LIBRARY.values()), long_text]
-    notes = [Note.drafted(notebook, 1, **draft, created_at=LONG_AGO) for draft in drafts]
+    notes = [drafted(notebook, 1, **draft, created_at=LONG_AGO) for draft in drafts]
     for number, note in enumerate(notes):
         note.pk = note.position = number << 45
     stored = [engine.CREATE[:2] for engine in (SQLite, PostgreSQL)]

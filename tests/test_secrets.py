@@ -22,6 +22,7 @@ from tests.conftest import client_with_key, make_key
 from tests.keys import OPERATOR_KEY
 from tests.server import PROJECT
 from tests.test_matrix import BODIES, EXPECTED
+from tests.writing import create_note, trash
 
 KEYS = "/api/v1/keys"
 ADMIN = "/admin/notes/apikey/"
@@ -109,8 +110,8 @@ def test_a_whole_run_shows_each_new_key_once_and_no_other_key_nor_digest(
     clients = {kind: APIClient(raise_request_exception=False) for kind in [*people, "no key"]}
     for kind, text in people.items():
         clients[kind].credentials(HTTP_X_API_KEY=text)
-    trashed = notebook.create_note(by, title="Trashed")
-    trashed.trash(by)
+    trashed = create_note(notebook, by, title="Trashed")
+    trash(trashed, by)
 
     # Every route, with every method and every kind of key, as JSON and as a page.
     made_by_api = run.send(clients["admin"], "POST", KEYS, {"name": "made", "level": "write"})

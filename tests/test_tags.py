@@ -16,13 +16,15 @@ from notes.verification import problems
 from tests.problems import problem_of
 from tests.server import serving
 from tests.wire import Connection
+from tests.writing import create_notes
 
 NOTES, TAGS = "/api/v1/notes", "/api/v1/tags"
 
 
 @pytest.fixture
 def tagged(notebook, by):
-    return notebook.create_notes(
+    return create_notes(
+        notebook,
         by,
         [
             {"title": "a", "tags": ["Home", "work"]},
@@ -83,7 +85,7 @@ def test_notes_are_filtered_by_tags_in_any_case(operator, tagged):
 
 @pytest.mark.parametrize("ordering", ["-created_at", "created_at", "title", "updated_at"])
 def test_filters_by_tag_have_pages_in_every_order(operator, notebook, by, ordering):
-    notebook.create_notes(by, [{"title": f"{number:02}", "tags": ["x"]} for number in range(20)])
+    create_notes(notebook, by, [{"title": f"{number:02}", "tags": ["x"]} for number in range(20)])
     pages, url = [], f"{NOTES}?tag=x&ordering={ordering}&limit=6"
 
     while url:
@@ -172,7 +174,7 @@ MANY = 5
 def many(transactional_db, notebook, by, monkeypatch):
     """More notes with one tag than are renamed in one transaction."""
     monkeypatch.setattr(renames, "MAX_NOTES", 2)
-    return notebook.create_notes(by, [{"title": f"{number}", "tags": ["work"]} for number in range(MANY)])
+    return create_notes(notebook, by, [{"title": f"{number}", "tags": ["work"]} for number in range(MANY)])
 
 
 @contextmanager

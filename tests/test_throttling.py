@@ -29,6 +29,7 @@ from tests.keys import OPERATOR_KEY
 from tests.problems import problem_of
 from tests.server import free_port, serving
 from tests.wire import Connection
+from tests.writing import create_notes
 
 NOTES = "/api/v1/notes"
 DAY = 86_400
@@ -154,7 +155,7 @@ def test_memory_keeps_count_of_thousands_of_clients():
 @pytest.mark.parametrize("address", [NOTES, f"{NOTES}?q=novel", f"{NOTES}?q=novel&ordering=title", "/api/v1/changes"])
 def test_a_list_counts_once_more_for_each_hundred_thousand_characters(stranger, notebook, by, settings, address):
     settings.NOTES_RATE_READS = (10, DAY)
-    notebook.create_notes(by, [{"title": f"Novel {number}", "body": "x" * 50_000} for number in range(7)])
+    create_notes(notebook, by, [{"title": f"Novel {number}", "body": "x" * 50_000} for number in range(7)])
 
     got = [stranger.get(address) for _ in range(4)]
 
@@ -164,7 +165,7 @@ def test_a_list_counts_once_more_for_each_hundred_thousand_characters(stranger, 
 
 def test_a_list_without_long_bodies_counts_once(stranger, notebook, by, settings):
     settings.NOTES_RATE_READS = (10, DAY)
-    notebook.create_notes(by, [{"title": "x", "body": "x" * 100_000}, *[{"title": "x", "body": "x" * 550}] * 50])
+    create_notes(notebook, by, [{"title": "x", "body": "x" * 100_000}, *[{"title": "x", "body": "x" * 550}] * 50])
 
     assert '"reads";r=9' in stranger.get(NOTES)["RateLimit"]
     assert '"reads";r=8' in stranger.get(f"{NOTES}?limit=200&omit=body")["RateLimit"]

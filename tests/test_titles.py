@@ -4,6 +4,7 @@ import pytest
 
 from notes import titles
 from notes.models import Note
+from tests.writing import create_note
 
 NOTES = "/api/v1/notes"
 
@@ -43,7 +44,7 @@ invisible = pytest.mark.parametrize("title", INVISIBLE.values(), ids=INVISIBLE)
 @pytest.fixture
 def unseen(notebook, by):
     """A note from a time before the rule."""
-    return notebook.create_note(by, title="\u200b", body="One", tags=["work"])
+    return create_note(notebook, by, title="\u200b", body="One", tags=["work"])
 
 
 def batch(*items):

@@ -12,11 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notes import databases
+from notes.door import Door
 from notes.management.commands import empty_trash
 from notes.models import Note, Revision
 from notes.search import sqlite
 from notes.search.sqlite import SQLite
 from notes.verification import problems
+from tests.writing import create_note, create_notes
 
 NOTES, TRASH = "/api/v1/notes", "/api/v1/trash"
 
@@ -119,10 +121,10 @@ def test_a_stranger_sees_neither_trash_nor_history_of_a_public_notebook(stranger
 
 @pytest.mark.django_db(transaction=True)
 def test_empty_trash_erases_only_what_is_old_enough(operator, notebook, by, capsys):
-    with notebook.locked():
-        old, young, live = (notebook.create_note(by, title=title) for title in ("old", "young", "live"))
-        old.trash(by)
-        young.trash(by)
+    with Door(notebook, by) as door:
+        old, young, live = (door.create(title=title) for title in ("old", "young", "live"))
+        door.trash(old)
+        door.trash(young)
     Note.objects.filter(pk=old.pk).update(deleted_at=timezone.now() - timedelta(days=31))
 
     call_command("empty_trash")
@@ -138,10 +140,10 @@ def test_empty_trash_erases_only_what_is_old_enough(operator, notebook, by, caps
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("deleted_again", [False, True])
 def test_empty_trash_leaves_what_is_restored_while_it_runs(operator, notebook, by, monkeypatch, deleted_again):
-    with notebook.locked():
-        first, saved = (notebook.create_note(by, title=title) for title in ("first", "saved"))
-        first.trash(by)
-        saved.trash(by)
+    with Door(notebook, by) as door:
+        first, saved = (door.create(title=title) for title in ("first", "saved"))
+        door.trash(first)
+        door.trash(saved)
     Note.objects.update(deleted_at=timezone.now() - timedelta(days=31))
 
     def walked(pks, **options):
@@ -166,12 +168,8 @@ def test_empty_trash_leaves_what_is_restored_while_it_runs(operator, notebook, b
 def test_what_was_purged_is_nowhere_in_the_database_file(operator, notebook, by):
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL's files are read by the server alone; the tables are checked above")
-    with notebook.locked():
-        secret, *_ = notebook.create_notes(
-            by,
-            [{"title": "xyzzytitle", "body": "The word is plughbody.", "tags": ["frobtag"]}]
-            + [{"title": "other"}] * 50,
-        )
+    draft = {"title": "xyzzytitle", "body": "The word is plughbody.", "tags": ["frobtag"]}
+    secret, *_ = create_notes(notebook, by, [draft] + [{"title": "other"}] * 50)
     file = Path(str(connection.settings_dict["NAME"]))
     assert b"plughbody" in whole(file)
 
@@ -193,7 +191,7 @@ def whole(file):
 def test_a_purge_wipes_out_for_a_moment_and_no_longer(operator, notebook, by, monkeypatch, step, merges):
     """However much there is to do: here each look at the clock takes its time."""
     for _ in range(20):
-        note = notebook.create_note(by, title="Note", body=" ".join(f"{number:x}" for number in range(5_000)))
+        note = create_note(notebook, by, title="Note", body=" ".join(f"{number:x}" for number in range(5_000)))
     operator.delete(f"{NOTES}/{note.uuid}")
     looks = itertools.count()
     monkeypatch.setattr(sqlite.time, "monotonic", lambda: next(looks) * step)

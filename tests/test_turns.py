@@ -20,6 +20,7 @@ from tests.conftest import client_with_key, make_key
 from tests.keys import OPERATOR_KEY
 from tests.server import serving
 from tests.wire import Connection
+from tests.writing import create_note, create_notes
 
 NOTES = "/api/v1/notes"
 SECONDS = 30
@@ -123,7 +124,7 @@ def test_who_begins_with_a_transaction_and_who_begins_with_the_notebook_do_not_w
     with transaction.atomic():
         created = in_thread(create)
         waiting(writers, 1)
-        notebook.create_note(by, title="of a person")
+        create_note(notebook, by, title="of a person")
 
     assert created.result(SECONDS) == 201
     assert set(Note.objects.values_list("title", flat=True)) == {"of a program", "of a person"}
@@ -183,7 +184,7 @@ def test_a_reader_waits_for_no_turn(note):
 @on_sqlite
 @pytest.mark.django_db
 def test_a_long_work_rests_after_each_part_so_that_other_processes_find_the_lock_free(notebook, by, monkeypatch):
-    notebook.create_notes(by, [{"title": f"{number}"} for number in range(6)])
+    create_notes(notebook, by, [{"title": f"{number}"} for number in range(6)])
     monkeypatch.setattr(rebuild_search, "CHUNK_NOTES", 2)
     clock, rests = itertools.count(), []
     monkeypatch.setattr(databases, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=rests.append))

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from notes.models import Note, Revision
 from tests.problems import fields_of, problem_of
+from tests.writing import create_note
 
 NOTES = "/api/v1/notes"
 
@@ -296,7 +297,7 @@ def test_a_limit_from_1_to_200_is_taken(operator, note, limit):
 @pytest.fixture
 def cursor(operator, notebook, by):
     for number in range(3):
-        notebook.create_note(by, title=f"Note {number}")
+        create_note(notebook, by, title=f"Note {number}")
     return cursor_in(operator.get(NOTES, {"limit": 1}).json()["next"])
 
 

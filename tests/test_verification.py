@@ -10,30 +10,32 @@ from django.db.models import F
 from django.utils import timezone
 
 from notes import databases, verification
+from notes.door import Door, erase
 from notes.models import Note, Notebook, Revision, Tag
 from notes.search import index
 from notes.verification import problems
+from tests.writing import create_note, create_notes, edit, purge, restore, trash
 
 
 @pytest.fixture
 def note(notebook, by):
     """Revision 3 of a notebook whose number 2 belongs to another note."""
-    with notebook.locked():
-        note = notebook.create_note(by, title="Plan", body="One", tags=["work"])
-        notebook.create_note(by, title="Other")
-        note.edit(by, body="Two")
+    with Door(notebook, by) as door:
+        note = door.create(title="Plan", body="One", tags=["work"])
+        door.create(title="Other")
+        door.edit(note, body="Two")
     return note
 
 
 @pytest.fixture
 def trashed(note, by):
-    note.trash(by)
+    trash(note, by)
     return note
 
 
 @pytest.fixture
 def purged(trashed, by):
-    trashed.purge(by)
+    purge(trashed, by)
     return trashed
 
 
@@ -43,11 +45,11 @@ def found_in(notebook):
 
 
 def test_a_notebook_after_every_kind_of_write_is_in_agreement(notebook, note, by):
-    note.trash(by)
-    note.restore(by)
-    notebook.revisions.outdated(before=timezone.now(), keep=1).erase()
-    note.trash(by)
-    note.purge(by)
+    trash(note, by)
+    restore(note, by)
+    erase(notebook.revisions.outdated(before=timezone.now(), keep=1))
+    trash(note, by)
+    purge(note, by)
 
     assert found_in(notebook) == ""
 
@@ -123,7 +125,7 @@ def test_a_last_write_with_another_content_than_the_note_is_reported(notebook, n
 
 
 def test_a_present_whose_content_was_erased_from_the_log_is_reported(notebook, note):
-    Revision.objects.filter(number=3).erase()
+    erase(Revision.objects.filter(number=3))
 
     assert found_in(notebook) == f"Revision 3 is the present of note {note.uuid} and has no content."
 
@@ -221,12 +223,12 @@ def test_nothing_is_written_in_a_snapshot_and_everything_after_it(notebook, by):
 
     notebook.refresh_from_db()
     assert notebook.name == "default"
-    assert notebook.create_note(by, title="After it").revision == 1
+    assert create_note(notebook, by, title="After it").revision == 1
 
 
 def write_in_thread(by):
     try:
-        Notebook.objects.get().create_note(by, title="Meanwhile")
+        create_note(Notebook.objects.get(), by, title="Meanwhile")
     finally:
         connection.close()
 
@@ -246,7 +248,7 @@ def test_a_live_note_that_is_not_in_the_search_index_is_reported(notebook, note)
 @pytest.mark.parametrize("name", ["title", "body", "tags"])
 def test_words_of_two_notes_that_are_swapped_in_the_search_index_are_reported(notebook, by, name):
     drafts = [{"title": word, "body": word, "tags": [word]} for word in ("alpha", "beta", "gamma")]
-    one, other, _ = notebook.create_notes(by, drafts)
+    one, other, _ = create_notes(notebook, by, drafts)
     assert found_in(notebook) == ""
 
     alpha, beta = getattr(one, name), getattr(other, name)
@@ -267,14 +269,14 @@ def test_a_note_in_the_search_index_that_is_not_live_is_reported(notebook, trash
 
 
 def test_a_note_too_long_for_places_of_words_is_in_agreement(notebook, by):
-    notebook.create_notes(by, [{"title": "Long", "body": "a b " * 20_000}])
+    create_notes(notebook, by, [{"title": "Long", "body": "a b " * 20_000}])
 
     assert found_in(notebook) == ""
 
 
 def test_more_notes_than_are_read_at_once_are_all_compared(notebook, by, monkeypatch):
     monkeypatch.setattr(verification, "NOTES_AT_ONCE", 2)
-    notes = notebook.create_notes(by, [{"title": f"Note {number}"} for number in range(5)])
+    notes = create_notes(notebook, by, [{"title": f"Note {number}"} for number in range(5)])
     notes[4].title = "Another"
     index.refresh(notes[4:])
 
@@ -283,7 +285,7 @@ def test_more_notes_than_are_read_at_once_are_all_compared(notebook, by, monkeyp
 
 def test_a_write_between_reading_the_notebook_and_the_snapshot_is_no_disagreement(notebook, note, by):
     read_before = Notebook.objects.get(pk=notebook.pk)
-    note.edit(by, body="Three")
+    edit(note, by, body="Three")
 
     assert list(problems(read_before)) == []
 
@@ -304,7 +306,7 @@ def test_any_content_that_a_purge_left_in_the_log_is_reported(notebook, purged, 
 
 def test_a_note_that_is_purged_without_a_purge_in_the_log_is_reported(notebook, trashed):
     Note.objects.filter(pk=trashed.pk).update(purged_at=timezone.now(), title="", body="", tags=[])
-    Revision.objects.filter(note=trashed).erase()
+    erase(Revision.objects.filter(note=trashed))
 
     assert f"Note {trashed.uuid} is purged; its last write was: trash." in found_in(notebook)
 

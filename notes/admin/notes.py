@@ -17,6 +17,7 @@ from notes.admin.forms import NoteForm
 from notes.admin.lists import ListAdmin, WithoutBodies
 from notes.admin.log import LogPage
 from notes.admin.writers import writer
+from notes.door import Door
 from notes.models import CONTENT, Note
 
 
@@ -75,44 +76,44 @@ class NoteAdmin(ListAdmin):
     def has_delete_permission(self, request, obj=None):
         return super().has_delete_permission(request, obj) and is_live_or_post(request, obj)
 
-    # The lock is held from before Django reads the note until the end of the write. An edit through the API either
+    # The door is open from before Django reads the note until the end of the write. An edit through the API either
     # was there before, and the form refuses, or waits and meets a new revision.
 
     def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
-        with self.locked_for_post(request, object_id):
+        with self.door_for_post(request, object_id):
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def delete_view(self, request, object_id, extra_context=None):
-        with self.locked_for_post(request, object_id):
+        with self.door_for_post(request, object_id):
             return super().delete_view(request, object_id, extra_context)
 
     @contextmanager
-    def locked_for_post(self, request, object_id):
+    def door_for_post(self, request, object_id):
         note = self.get_object(request, unquote(object_id)) if object_id and request.method == "POST" else None
-        with note.notebook.locked() if note else nullcontext():
+        with Door(note.notebook, writer(request)) if note else nullcontext() as request.door:
             yield
 
     def save_model(self, request, obj, form, change):
         if change:
             # `obj` has all of the form in it already. The row as it is, and on it what the person changed.
             note = Note.objects.select_related("notebook").get(pk=obj.pk)
-            note.edit(writer(request), **form.changes)
+            request.door.edit(note, **form.changes)
             obj.revision = note.revision
         else:
             content = {name: form.cleaned_data[name] for name in CONTENT}
-            obj.pk = form.cleaned_data["notebook"].create_note(writer(request), **content).pk
+            with Door(form.cleaned_data["notebook"], writer(request)) as door:
+                obj.pk = door.create(**content).pk
 
     def delete_model(self, request, obj):
-        """Move it to the trash; return False when it is there already."""
-        with obj.notebook.locked():
-            note = obj.notebook.notes.live().filter(pk=obj.pk).first()
-            if note:
-                note.trash(writer(request))
-            return note is not None
+        move_to_trash(request.door, obj)
 
     def delete_queryset(self, request, queryset):
         """Return how many went to the trash. Each is a write of its own: no two notebooks are locked at a time."""
-        return sum(self.delete_model(request, note) for note in queryset.select_related("notebook"))
+        count = 0
+        for note in queryset.select_related("notebook"):
+            with Door(note.notebook, writer(request)) as door:
+                count += move_to_trash(door, note)
+        return count
 
     @admin.action(permissions=["delete"], description="Move selected notes to the trash")
     def delete_selected(self, request, queryset):
@@ -125,9 +126,9 @@ class NoteAdmin(ListAdmin):
     def restore_selected(self, request, queryset):
         count = 0
         for row in queryset.select_related("notebook"):
-            with row.notebook.locked():
+            with Door(row.notebook, writer(request)) as door:
                 note = row.notebook.notes.trashed().filter(pk=row.pk).first()
-                count += note is not None and note.restore(writer(request))
+                count += note is not None and door.restore(note)
         self.message_user(request, f"Restored {count} {'note' if count == 1 else 'notes'}.", messages.SUCCESS)
 
     def get_deleted_objects(self, objs, request):
@@ -195,14 +196,22 @@ class NoteAdmin(ListAdmin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         if request.method != "POST" or note.deleted_at or not self.has_change_permission(request, note):
             raise PermissionDenied
-        with note.notebook.locked():
+        with Door(note.notebook, writer(request)) as door:
             present = note.notebook.notes.live().filter(pk=note.pk).first()
             revision = note.revisions.kept().filter(number=number).first()
-            if present and revision and present.revert(writer(request), revision):
+            if present and revision and door.revert(present, revision):
                 self.message_user(request, f"The note is again what it was at revision {number}.", messages.SUCCESS)
             else:
                 self.message_user(request, "Nothing was changed, so nothing was written.")
         return redirect("admin:notes_note_change", note.pk)
+
+
+def move_to_trash(door, row):
+    """Move the note to the trash; return False when it is there already."""
+    note = door.notebook.notes.live().filter(pk=row.pk).first()
+    if note:
+        door.trash(note)
+    return note is not None
 
 
 def is_live_or_post(request, note):

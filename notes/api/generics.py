@@ -15,6 +15,7 @@ from notes.api.permissions import NotebookPermission
 from notes.api.preconditions import CONDITIONS, Expected, entity_tag, idempotency_key, request_digest
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
+from notes.door import Door
 
 
 class KeyUsedForAnotherRequest(APIException):
@@ -107,7 +108,7 @@ class WritingView(NotebookView):
     """A view that writes."""
 
     def write(self, operation):
-        """Carry out one operation under the notebook's lock and answer with its outcome.
+        """Carry out one operation while the door is open, and answer with its outcome.
 
         A repeat of an Idempotency-Key is answered with what the first request did, and changes nothing: its receipt
         was stored in the same transaction as its writes.
@@ -117,10 +118,10 @@ class WritingView(NotebookView):
             raise ParseError("Files are not taken; send text.")
         if self.request.method == "PATCH" and not self.request.content_type:
             raise ParseError("There is no body: send what shall change.")
-        with self.notebook.locked():
+        with Door(self.notebook, self.access.writer) as door:
             receipt = self.receipt(key)
             if receipt is None:
-                outcome = operation(self.access, self.kwargs.get("id"), fields, expected)
+                outcome = operation(door, self.kwargs.get("id"), fields, expected)
                 self.keep_receipt(key, outcome)
         if receipt is None:
             return self.answer(outcome)

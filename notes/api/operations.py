@@ -1,7 +1,7 @@
-"""The writes of the API, one function each: find the note, check what the client expects, call one verb of the model.
+"""The writes of the API, one function each: find the note, check what the client expects, call one verb of the door.
 
 A request calls one of them, a batch several. All run under the notebook's lock (see `WritingView.write`) as
-`operation(access, note_id, fields, expected)` and return an Outcome.
+`operation(door, note_id, fields, expected)` and return an Outcome.
 """
 
 from dataclasses import dataclass
@@ -54,13 +54,13 @@ def valid(serializer_class, fields, note=None, *, partial=False):
     return serializer.validated_data
 
 
-def create(access, note_id, fields, expected):
-    return created(access, valid(NewNoteSerializer, fields))
+def create(door, note_id, fields, expected):
+    return created(door, valid(NewNoteSerializer, fields))
 
 
-def created(access, content):
-    raise_409_if_taken(access.notebook, content.get("uuid"))
-    return Outcome(201, access.notebook.create_note(access.writer, **content))
+def created(door, content):
+    raise_409_if_taken(door.notebook, content.get("uuid"))
+    return Outcome(201, door.create(**content))
 
 
 def raise_409_if_taken(notebook, uuid):
@@ -68,59 +68,59 @@ def raise_409_if_taken(notebook, uuid):
         raise Conflict(f"There is, or was, a note with the id {uuid}.", code="id_taken")
 
 
-def update(access, note_id, fields, expected):
+def update(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
-    notes, uuid = access.notebook.notes.live(), parsed_uuid(note_id)
+    notes, uuid = door.notebook.notes.live(), parsed_uuid(note_id)
     if expected == Expected(if_none_match=ANY) and uuid and not notes.filter(uuid=uuid).exists():
-        return created(access, {**valid(NoteSerializer, fields, Note(uuid=uuid)), "uuid": uuid})
+        return created(door, {**valid(NoteSerializer, fields, Note(uuid=uuid)), "uuid": uuid})
     note = expected_note(notes, note_id, expected)
-    note.edit(access.writer, **valid(NoteSerializer, fields, note))
+    door.edit(note, **valid(NoteSerializer, fields, note))
     return Outcome(200, note)
 
 
-def patch(access, note_id, fields, expected):
+def patch(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
-    note = expected_note(access.notebook.notes.live(), note_id, expected)
-    note.edit(access.writer, **valid(NoteSerializer, fields, note, partial=True))
+    note = expected_note(door.notebook.notes.live(), note_id, expected)
+    door.edit(note, **valid(NoteSerializer, fields, note, partial=True))
     return Outcome(200, note)
 
 
-def delete(access, note_id, fields, expected):
+def delete(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
-    note = expected_note(access.notebook.notes.live(), note_id, expected)
+    note = expected_note(door.notebook.notes.live(), note_id, expected)
     valid(NothingSerializer, fields)
-    note.trash(access.writer)
+    door.trash(note)
     return Outcome(204, note)
 
 
-def restore(access, note_id, fields, expected):
-    note = expected_note(access.notebook.notes.unpurged(), note_id, expected)
+def restore(door, note_id, fields, expected):
+    note = expected_note(door.notebook.notes.unpurged(), note_id, expected)
     valid(NothingSerializer, fields)
-    note.restore(access.writer)
+    door.restore(note)
     return Outcome(200, note)
 
 
-def purge(access, note_id, fields, expected):
+def purge(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
-    note = expected_note(access.notebook.notes.trashed(), note_id, expected)
+    note = expected_note(door.notebook.notes.trashed(), note_id, expected)
     valid(NothingSerializer, fields)
-    note.purge(access.writer)
+    door.purge(note)
     index.erase_soon()
     return Outcome(204, note)
 
 
-def append(access, note_id, fields, expected):
-    note = expected_note(access.notebook.notes.live(), note_id, expected)
-    return with_body(access, note, note.body + valid(TextSerializer, fields)["text"])
+def append(door, note_id, fields, expected):
+    note = expected_note(door.notebook.notes.live(), note_id, expected)
+    return with_body(door, note, note.body + valid(TextSerializer, fields)["text"])
 
 
-def prepend(access, note_id, fields, expected):
-    note = expected_note(access.notebook.notes.live(), note_id, expected)
-    return with_body(access, note, valid(TextSerializer, fields)["text"] + note.body)
+def prepend(door, note_id, fields, expected):
+    note = expected_note(door.notebook.notes.live(), note_id, expected)
+    return with_body(door, note, valid(TextSerializer, fields)["text"] + note.body)
 
 
-def replace(access, note_id, fields, expected):
-    note = expected_note(access.notebook.notes.live(), note_id, expected)
+def replace(door, note_id, fields, expected):
+    note = expected_note(door.notebook.notes.live(), note_id, expected)
     wanted = valid(ReplaceSerializer, fields)
     matches = note.body.count(wanted["find"])
     if matches != wanted["count"]:
@@ -130,7 +130,7 @@ def replace(access, note_id, fields, expected):
         raise Conflict(detail, code="match_count")
     # Before the text is made: a hundred thousand matches of one letter could become gigabytes.
     raise_400_if_too_long(len(note.body) + matches * (len(wanted["replace"]) - len(wanted["find"])), note)
-    return with_body(access, note, note.body.replace(wanted["find"], wanted["replace"]))
+    return with_body(door, note, note.body.replace(wanted["find"], wanted["replace"]))
 
 
 def found_revision(revisions, number):
@@ -142,26 +142,26 @@ def found_revision(revisions, number):
     return revision
 
 
-def restore_revision(access, note_id, fields, expected, *, number):
+def restore_revision(door, note_id, fields, expected, *, number):
     raise_428_if_unconditional(expected)
-    note = expected_note(access.notebook.notes.live(), note_id, expected)
+    note = expected_note(door.notebook.notes.live(), note_id, expected)
     valid(NothingSerializer, fields)
     revision = found_revision(note.revisions.kept(), number)
-    note.revert(access.writer, revision)
+    door.revert(note, revision)
     return Outcome(200, note)
 
 
-def with_body(access, note, body):
+def with_body(door, note, body):
     raise_400_if_too_long(len(body), note)
-    note.edit(access.writer, body=body)
+    door.edit(note, body=body)
     return Outcome(200, note)
 
 
-def rename_tag(access, note_id, fields, expected):
+def rename_tag(door, note_id, fields, expected):
     """Return the TagRename: what is to be done. It is carried out afterwards, in transactions of its own."""
     wanted = wanted_tag(fields)
-    old, new, by = wanted["tag"], wanted["name"], access.writer
-    running = access.notebook.tag_renames.running().first()
+    old, new, by = wanted["tag"], wanted["name"], door.by
+    running = door.notebook.tag_renames.running().first()
     if running:
         if (tags.key(running.old), running.new) != (tags.key(old), new):
             raise Conflict(
@@ -169,9 +169,9 @@ def rename_tag(access, note_id, fields, expected):
                 code="rename_running",
             )
         return running
-    if not access.notebook.tags.filter(key=tags.key(old)).exists():
+    if not door.notebook.tags.filter(key=tags.key(old)).exists():
         raise NotFound("Tag not found.")
-    return access.notebook.tag_renames.create(
+    return door.notebook.tag_renames.create(
         old=old, new=new, writer=by.id, writer_name=by.name, request_id=by.request_id
     )
 

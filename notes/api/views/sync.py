@@ -125,13 +125,13 @@ def result(outcome, *, in_full):
     return {"status": outcome.status, "note": note}
 
 
-def batch(access, note_id, fields, expected):
+def batch(door, note_id, fields, expected):
     """Return the outcomes of all items. The error of one bears its number and ends the transaction."""
     items = operations.valid(BatchSerializer, fields)["operations"]
     outcomes = []
     for number, item in enumerate(items):
         try:
-            outcomes.append(carry_out(access, item))
+            outcomes.append(carry_out(door, item))
         except ValidationError as error:
             raise ValidationError({"operations": {str(number): error.detail}}) from None
         except APIException as error:
@@ -140,7 +140,7 @@ def batch(access, note_id, fields, expected):
     return outcomes
 
 
-def carry_out(access, item):
+def carry_out(door, item):
     fields, note_id = item["fields"], item.get("id")
     if item["op"] == "create":
         if note_id:
@@ -150,4 +150,4 @@ def carry_out(access, item):
     elif note_id is None:
         raise ValidationError({"id": ["Say which note."]}, code="required")
     expected = Expected(if_match=frozenset([str(item["if_match"])])) if "if_match" in item else Expected()
-    return operations.BATCH[item["op"]](access, note_id and str(note_id), fields, expected)
+    return operations.BATCH[item["op"]](door, note_id and str(note_id), fields, expected)

@@ -6,6 +6,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from notes import databases
+from notes.door import Door
 from notes.management.arguments import days_in
 from notes.models import Notebook, Writer
 from notes.search import index
@@ -26,11 +27,11 @@ class Command(BaseCommand):
             old = notebook.notes.trashed().filter(deleted_at__lt=before)
             pks = list(old.order_by("pk").values_list("pk", flat=True))
             for pk in tqdm(pks, desc=notebook.name, unit=" notes", disable=None):
-                with databases.giving_way(), notebook.locked():
+                with databases.giving_way(), Door(notebook, by) as door:
                     # Somebody may have restored it since the list was made.
                     note = old.filter(pk=pk).first()
                     if note:
-                        note.purge(by)
+                        door.purge(note)
                         purged += 1
         index.erase()
         self.stdout.write(f"Erased {purged} notes that were in the trash for more than {days} days.")

@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
+from notes.door import erase, lock
 from notes.management.arguments import days_in
 from notes.models import Notebook, Receipt, TagRename
 
@@ -34,8 +35,8 @@ class Command(BaseCommand):
                 some = outdated.filter(number__range=(first, first + WRITES_AT_ONCE - 1))
                 # Most have none: writers are not held up for those.
                 if some.exists():
-                    with notebook.locked():
-                        erased += some.erase()
+                    with lock(notebook):
+                        erased += erase(some)
         Receipt.objects.filter(written_at__lt=before).delete()
         # No receipt names these any more: each was written before its rename was done.
         TagRename.objects.filter(finished_at__lt=before).delete()

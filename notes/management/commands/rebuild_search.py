@@ -3,7 +3,8 @@ from django.db import transaction
 from tqdm import tqdm
 
 from notes import databases
-from notes.models import Note, Notebook, Tag
+from notes.door import lock, recount_all
+from notes.models import Note, Notebook
 from notes.search import index
 
 CHUNK_NOTES = 500
@@ -23,8 +24,8 @@ class Command(BaseCommand):
         count = 0
         with tqdm(total=Note.objects.live().count(), unit=" notes", disable=None) as bar:
             for notebook in Notebook.objects.all():
-                with notebook.locked():
-                    Tag.objects.count_anew(notebook)
+                with lock(notebook):
+                    recount_all(notebook)
                 for notes in indexed_chunks(notebook):
                     count += notes
                     bar.update(notes)
@@ -35,7 +36,7 @@ def indexed_chunks(notebook):
     """Index a chunk of notes at a time and yield how many they were. Between two chunks others may write."""
     itself, last = Notebook.objects.filter(pk=notebook.pk), None
     while True:
-        with databases.giving_way(), notebook.locked():
+        with databases.giving_way(), lock(notebook):
             notes = notebook.notes.live().order_by("position")
             chunk = list((notes if last is None else notes.filter(position__gt=last))[:CHUNK_NOTES])
             if not chunk:

@@ -1,0 +1,252 @@
+"""The door: every write of notes goes through it, and nothing else writes them.
+
+    with Door(notebook, by) as door:
+        note = door.create(title="Plan")
+        door.edit(note, body="Buy milk")
+
+Holding a Door is holding the notebook's lock: nobody else writes in it, and what is read meanwhile is the present. Each
+verb stores the note under the notebook's next number and appends a row to the log. Closing moves the notebook's counter
+and brings the search index and the tags up to date, once for all that was written. All of it is one transaction.
+"""
+
+import random
+from collections import Counter
+from contextlib import contextmanager
+from copy import copy
+
+import uuid_utils.compat
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from notes import databases
+from notes.models import CONTENT, Note, Notebook, Revision, Tag
+from notes.querysets import POSITIONS_PER_MICROSECOND, first_position
+from notes.search import index
+from notes.tags import key as folded
+from notes.tags import normalize
+
+
+class NoteHasChanged(Exception):
+    """The note is of another notebook, or was read before the door opened and has changed since."""
+
+
+@contextmanager
+def lock(notebook):
+    """Hold the notebook against all other writers, in one transaction; yield the number of its last write.
+
+    SQLite locks the whole file (BEGIN IMMEDIATE), PostgreSQL the notebook's row.
+    """
+    with databases.write_transaction():
+        yield Notebook.objects.select_for_update(no_key=True).values_list("revision", flat=True).get(pk=notebook.pk)
+
+
+class Door:
+    def __init__(self, notebook, by):
+        self.notebook = notebook
+        self.by = by
+
+    def __enter__(self):
+        self._opened = self._open()
+        return self._opened.__enter__()
+
+    def __exit__(self, *error):
+        return self._opened.__exit__(*error)
+
+    @contextmanager
+    def _open(self):
+        with lock(self.notebook) as self.revision:
+            # Notes by their primary key: as they were when the door opened (None: not there), and as they are.
+            self._before, self._after = {}, {}
+            yield self
+            self._close()
+
+    def create(self, **columns):
+        """Return the new note. Columns as in `create_many`."""
+        return self.create_many([columns])[0]
+
+    def create_many(self, drafts):
+        """Return the new notes, made of dicts: title; body, tags, uuid, created_at, updated_at if they are to be set.
+
+        An `uuid` that the notebook knows already is an IntegrityError. A constant number of queries, and one for each
+        tag that is in use already.
+        """
+        notes = [drafted(self.notebook, self.revision + number, **draft) for number, draft in enumerate(drafts, 1)]
+        assign_positions(notes)
+        Note.objects.bulk_create(notes)
+        self._log(Revision.CREATE, notes, CONTENT)
+        for note in notes:
+            self._remember(None, note)
+        return notes
+
+    def edit(self, note, **changes):
+        """Change the given columns. If nothing would change, return False and take no number."""
+        if "tags" in changes:
+            changes["tags"] = normalize(changes["tags"])
+        changes = {name: value for name, value in changes.items() if getattr(note, name) != value}
+        if not changes:
+            return False
+        # A clock set back must not make the note older than it was.
+        self._write(note, Revision.EDIT, **changes, updated_at=max(timezone.now(), note.updated_at))
+        return True
+
+    def trash(self, note):
+        """Put the note out of sight. Its content stays."""
+        self._write(note, Revision.TRASH, deleted_at=timezone.now())
+
+    def restore(self, note):
+        """Take the note out of the trash. If it is not in it, return False and take no number."""
+        if note.deleted_at is None:
+            return False
+        self._write(note, Revision.RESTORE, deleted_at=None)
+        return True
+
+    def revert(self, note, revision):
+        """Write the content of an old revision again. If the note has it already, return False and take no number."""
+        return self.edit(note, **{name: getattr(revision, name) for name in CONTENT})
+
+    def purge(self, note):
+        """Erase content and history for good. The row stays as a tombstone, the log rows say who wrote and when."""
+        now = timezone.now()
+        deleted_at = note.deleted_at or now
+        self._write(note, Revision.PURGE, title="", body="", tags=[], deleted_at=deleted_at, purged_at=now)
+        erase(note.revisions.all())
+
+    def replace_tag(self, notes, old, new):
+        """Give these notes one tag in place of another; return how many were edited.
+
+        Each note is a write with its own number; a constant number of queries for each 200 of them.
+        """
+        edited, now = [], timezone.now()
+        for note in notes:
+            names = normalize(new if folded(name) == folded(old) else name for name in note.tags)
+            if names != note.tags:
+                before = copy(note)
+                edited.append(note)
+                note.tags, note.updated_at = names, max(now, note.updated_at)
+                note.revision = self.revision + len(edited)
+                self._remember(before, note)
+        Note.objects.bulk_update(edited, ["tags", "revision", "updated_at"], batch_size=200)
+        self._log(Revision.EDIT, edited, ["tags"])
+        return len(edited)
+
+    def _write(self, note, action, **columns):
+        before = copy(note)
+        columns["revision"] = self.revision + 1
+        # Compare and set: an UPDATE of the row as it was read, of these columns only. save() would write all columns,
+        # and would insert the row again if it were gone.
+        present = Note.objects.filter(pk=note.pk, notebook=self.notebook, revision=note.revision)
+        if not present.update(**columns):
+            raise NoteHasChanged
+        for name, value in columns.items():
+            setattr(note, name, value)
+        self._log(action, [note], [name for name in CONTENT if name in columns])
+        self._remember(before, note)
+
+    def _log(self, action, notes, changed):
+        """Append a row for each note as it is stored now, under the numbers that the notes bear."""
+        columns = {
+            "action": action,
+            "changed": changed,
+            "written_at": timezone.now(),
+            "writer": self.by.id,
+            "writer_name": self.by.name,
+            "request_id": self.by.request_id,
+        }
+        values = [Revision._meta.get_field(name).get_db_prep_save(columns[name], connection) for name in columns]
+        # The database copies the content itself: a third of an import's time was to make and send it once more.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO notes_revision "
+                f"(notebook_id, number, note_id, title, body, tags, updated_at, {', '.join(columns)}) "
+                f"SELECT notebook_id, revision, id, title, body, tags, updated_at, {', '.join(['%s'] * len(columns))} "
+                "FROM notes_note WHERE notebook_id = %s AND revision > %s ORDER BY revision",
+                [*values, self.notebook.pk, self.revision],
+            )
+        self.revision += len(notes)
+
+    def _remember(self, before, note):
+        self._before.setdefault(note.pk, before)
+        self._after[note.pk] = note
+
+    def _close(self):
+        if not self._after:
+            return
+        Notebook.objects.filter(pk=self.notebook.pk).update(revision=self.revision)
+        before = {pk: note for pk, note in self._before.items() if note}
+        index.refresh([note for pk, note in self._after.items() if pk in before and has_changed(before[pk], note)])
+        index.add([note for pk, note in self._after.items() if pk not in before])
+        recount(self.notebook, removed=before.values(), added=self._after.values())
+
+
+def has_changed(before, note):
+    """Tell whether a search finds the note by other words than before, or no more."""
+    return any(getattr(before, name) != getattr(note, name) for name in [*CONTENT, "deleted_at"])
+
+
+def drafted(notebook, revision, *, title, body="", tags=(), uuid=None, created_at=None, updated_at=None):
+    """Return a note that is not stored yet. `updated_at` is never before `created_at`, even if a file says so."""
+    created_at = created_at or updated_at or timezone.now()
+    return Note(
+        notebook=notebook,
+        revision=revision,
+        title=title,
+        body=body,
+        tags=normalize(tags),
+        created_at=created_at,
+        updated_at=max(created_at, updated_at or created_at),
+        uuid=uuid or uuid_utils.compat.uuid7(),
+    )
+
+
+def assign_positions(notes):
+    """Set `position` of notes that are not stored yet: created_at in sixteenths of a microsecond.
+
+    Notes of the same moment (a folder imported with dates alone) spread over a wider and wider neighbourhood.
+    """
+    pending, taken, width = list(notes), set(), POSITIONS_PER_MICROSECOND
+    while pending:
+        for note in pending:
+            note.position = first_position(note.created_at) + random.randrange(width)
+        # On SQLite, where positions are the rows of the search index, no other notebook is being written to now.
+        stored = Note.objects.filter(position__among=[note.position for note in pending])
+        taken.update(stored.values_list("position", flat=True))
+        again = []
+        for note in pending:
+            if note.position in taken:
+                again.append(note)
+            taken.add(note.position)
+        pending, width = again, width * POSITIONS_PER_MICROSECOND
+
+
+def erase(revisions):
+    """Erase the content of these revisions; return how many. Who wrote, when and what was done stays."""
+    return revisions.update(title=None, body=None, tags=None)
+
+
+def recount(notebook, *, removed=(), added=()):
+    """Count the tags of notes as they were and as they are; only the live ones count. Under the notebook's lock."""
+    names, change = {}, Counter()
+    for notes, one in ((removed, -1), (added, 1)):
+        for note in notes:
+            if note.deleted_at is None:
+                for name in note.tags:
+                    names.setdefault(folded(name), name)
+                    change[folded(name)] += one
+    change = {key: count for key, count in change.items() if count}
+    if not change:
+        return
+    known = notebook.tags.filter(key__among=change)
+    missing = change.keys() - set(known.values_list("key", flat=True))
+    for key, count in change.items():
+        if key not in missing:
+            notebook.tags.filter(key=key).update(notes=F("notes") + count)
+    Tag.objects.bulk_create(Tag(notebook=notebook, key=key, name=names[key], notes=change[key]) for key in missing)
+    if min(change.values()) < 0:
+        known.filter(notes=0).delete()
+
+
+def recount_all(notebook):
+    """Count the tags of all live notes of a notebook. Under the notebook's lock."""
+    notebook.tags.all().delete()
+    recount(notebook, added=notebook.notes.live().only("tags", "deleted_at"))
