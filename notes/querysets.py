@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.models import F, Func, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
@@ -24,6 +25,8 @@ class Among(In):
     def as_sql(self, compiler, connection):
         column, params = self.process_lhs(compiler, connection)
         _, values = self.get_db_prep_lookup(self.rhs, connection)
+        if not values:
+            raise EmptyResultSet
         if connection.vendor == "sqlite":
             return f"{column} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(values)]
         return f"{column} = ANY(%s)", [*params, values]
