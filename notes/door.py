@@ -174,14 +174,9 @@ class Door:
             return
         Notebook.objects.filter(pk=self.notebook.pk).update(revision=self.revision)
         before = {pk: note for pk, note in self._before.items() if note}
-        index.refresh([note for pk, note in self._after.items() if pk in before and has_changed(before[pk], note)])
+        index.refresh([note for pk, note in self._after.items() if pk in before])
         index.add([note for pk, note in self._after.items() if pk not in before])
         recount(self.notebook, removed=before.values(), added=self._after.values())
-
-
-def has_changed(before, note):
-    """Tell whether a search finds the note by other words than before, or no more."""
-    return any(getattr(before, name) != getattr(note, name) for name in [*CONTENT, "deleted_at"])
 
 
 def drafted(notebook, revision, *, title, body="", tags=(), uuid=None, created_at=None, updated_at=None):
