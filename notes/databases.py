@@ -80,8 +80,10 @@ def snapshot():
 # write is stored. DatabaseMiddleware sets it back.
 commit_began = ContextVar("commit_began", default=False)
 
-# On PostgreSQL writers wait for a row of the database; so many of them, and no more, hold a thread meanwhile.
-writers = Turns(at_once=64, places=0)
+# On PostgreSQL writers wait for a row of the database. So many of a process do so at a time, and the others here: each
+# waits for as long as `lock_timeout` says, and more at a time would only get in each other's way.
+writers = Turns(at_once=8, places=128)
+PATIENCE_SECONDS = 5
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def place_among_writers():
         yield
         return
     turns.step_aside()
-    if not writers.take(seconds=0):
+    if not writers.take(PATIENCE_SECONDS):
         raise TooManyWriters("too many writers wait for the database")
     try:
         yield

@@ -21,9 +21,9 @@ from notes.tags import key
 
 logger = logging.getLogger("notes.renames")
 
-# Of one transaction: about a third of a second, be they short or long.
-MAX_NOTES = 500
-MAX_CHARS = 2_000_000
+# Of one transaction: a tenth or two of a second, be they short or long.
+MAX_NOTES = 100
+MAX_CHARS = 500_000
 MAX_ROWS = 5_000
 
 

@@ -45,7 +45,7 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
     def rename(self, request, *args, **kwargs):
         """Each note is edited, as a write with its own number; `notes` says how many.
 
-        The notes are renamed some hundred at a time, and others may write in between. Until all are done, the list of
+        The notes are renamed a hundred at a time, and others may write in between. Until all are done, the list of
         tags shows `renaming_to`. An interrupted rename goes on when the request is sent again, or the server starts.
         """
         return self.write(operations.rename_tag)
