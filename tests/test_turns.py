@@ -234,6 +234,7 @@ def test_writers_that_wait_keep_no_reader_and_no_health_check_from_work(notebook
     assert statuses == [201] * MORE_THAN_WORK_AT_A_TIME
 
 
+@pytest.mark.prove
 @pytest.mark.django_db(transaction=True)
 def test_a_writer_that_has_waited_too_long_is_told_when_to_come_again(notebook):
     with serving() as server, somebody_writes(), Connection(server.url) as client:
