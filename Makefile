@@ -1,4 +1,4 @@
-.PHONY: run serve test prove lint openapi help
+.PHONY: run serve test prove lint lock openapi help
 .DEFAULT_GOAL := run
 
 PYTHON ?= python3
@@ -6,16 +6,17 @@ BIN := .venv/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 URL := http://$(HOST):$(PORT)
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r
 
 # A stamp is newer than its requirements once they are installed, so that a second start reinstalls nothing.
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer, please: make PYTHON=python3.13")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) requirements.txt
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(INSTALL) requirements-dev.txt
 	@touch $@
 
 # Here a database is made, once: a start that misses the one it had does not go on with an empty one. Where the
@@ -56,6 +57,14 @@ prove: .venv/installed-dev  ## The longer proofs, on both databases.
 lint: .venv/installed-dev  ## Style and common mistakes.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+# What is pinned stays so while it still fits; `make lock UPGRADE=1` takes the newest of what we use indirectly.
+lock: .venv/installed-dev  ## Write the pinned packages anew, from pyproject.toml.
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --group dev --constraints requirements.txt --output-file requirements-dev.txt
 
 # A test holds the committed one equal to the code.
 openapi: .venv/installed-dev  ## Write the OpenAPI document anew.

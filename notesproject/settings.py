@@ -1,5 +1,6 @@
 """Plain Django. What the environment says is read in environment.py."""
 
+import tomllib
 from datetime import timedelta
 
 from django.core.exceptions import ImproperlyConfigured
@@ -182,7 +183,7 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Notes",
-    "VERSION": "1.0.0",
+    "VERSION": tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"],
     "DESCRIPTION": "A notes backend you can trust.",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
