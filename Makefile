@@ -1,4 +1,4 @@
-.PHONY: run serve test prove lint lock openapi help
+.PHONY: run serve test prove lint format lock openapi help
 .DEFAULT_GOAL := run
 
 PYTHON ?= python3
@@ -57,6 +57,10 @@ prove: .venv/installed-dev  ## The longer proofs, on both databases.
 lint: .venv/installed-dev  ## Style and common mistakes.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+format: .venv/installed-dev  ## Mend the style where a tool can.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
