@@ -22,7 +22,7 @@ class TooManyWriters(OperationalError):
 
 
 def file_of(database):
-    """Return the path of the file of these settings of a database, or None for another engine."""
+    """Return the SQLite file of a DATABASES entry; None for another engine."""
     return path_of(str(database["NAME"])) if database["ENGINE"] == "notesproject.sqlite" else None
 
 
@@ -76,8 +76,8 @@ def snapshot():
             yield
 
 
-# True from the moment in which a write of this request begins to be committed: a fault after it leaves open whether the
-# write is stored. DatabaseMiddleware sets it back.
+# True once a write of this request begins to commit. A fault after that leaves open whether the write is stored.
+# DatabaseMiddleware resets it.
 commit_began = ContextVar("commit_began", default=False)
 
 # On PostgreSQL writers wait for a row of the database. So many of a process do so at a time, and the others here: each
@@ -127,7 +127,7 @@ def giving_way():
 
 @contextmanager
 def without_waiting():
-    """Let what waits for a lock fail at once: a reader's request must not stand in the queue of the writers."""
+    """Fail instead of waiting for a lock: a read must not queue behind writers."""
     if connection.vendor == "sqlite":
         with connection.without_waiting():
             yield

@@ -58,9 +58,11 @@ class Writer:
 
 
 class Notebook(models.Model):
+    DEFAULT_NAME = "default"
+
     name = models.CharField(max_length=100, unique=True, validators=[one_line])
     revision = models.PositiveBigIntegerField("number of the last write", default=0, db_default=0, editable=False)
-    # Names this history. A restored backup gets another one, so that a client cannot take one history for the other.
+    # Names this history. A restored backup gets a new epoch, so that clients notice.
     epoch = models.UUIDField(default=uuid.uuid4, editable=False)
     public = models.BooleanField(
         default=False,

@@ -54,11 +54,9 @@ class Short(ByteLength):
 
 
 class NotebookQuerySet(models.QuerySet):
-    DEFAULT = "default"
-
     def default(self):
         """Return the notebook of the operator's API_KEY, of the staff, and of readers without a key."""
-        return self.get(name=self.DEFAULT)
+        return self.get(name=self.model.DEFAULT_NAME)
 
     def index_has_changed(self, search_format):
         """Note what the search index holds now. Lists that were sent before are no longer the present ones."""

@@ -21,8 +21,8 @@ def unwatched(rows, total):
 def problems(notebook, watched=unwatched):
     """Yield a sentence for each disagreement, in one state of the database: others may write meanwhile.
 
-    Whoever reads the sentences cannot, before the last one. `watched` wraps each of two iterators over many notes, of
-    which there are about `total`: for a bar.
+    The caller cannot write until the generator is exhausted. `watched(rows, total)` wraps each of two iterators over many
+    notes, for a progress bar.
     """
     with databases.snapshot():
         notebook.refresh_from_db(fields=["revision"])

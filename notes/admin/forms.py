@@ -55,7 +55,7 @@ class TagsField(StoredText):
 
 
 def default_notebook():
-    return Notebook.objects.filter(name=Notebook.objects.all().DEFAULT).first()
+    return Notebook.objects.filter(name=Notebook.DEFAULT_NAME).first()
 
 
 class NoteForm(forms.ModelForm):

@@ -28,7 +28,7 @@ class ApiKeyAdmin(ListAdmin):
         return ["name", "notebook", "level", "expires_at", *(["state", *SET_BY_SERVER] if obj else [])]
 
     def get_readonly_fields(self, request, obj=None):
-        # A key is what it was made as. Who needs another one makes another one.
+        # Level, notebook and expiry are fixed when a key is made.
         return ["notebook", "level", "expires_at", "state", *SET_BY_SERVER] if obj else []
 
     def has_add_permission(self, request):

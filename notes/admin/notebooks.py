@@ -16,7 +16,7 @@ class NotebookAdmin(ListAdmin):
 
     def get_readonly_fields(self, request, obj=None):
         # The service finds the default notebook by its name.
-        is_default = obj is not None and obj.name == Notebook.objects.all().DEFAULT
+        is_default = obj is not None and obj.name == Notebook.DEFAULT_NAME
         return ["revision", "created_at", *(["name"] if is_default else [])]
 
     def has_delete_permission(self, request, obj=None):

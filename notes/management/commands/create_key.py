@@ -6,7 +6,6 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from notes.models import LEVELS, ApiKey, Notebook, Writer
-from notes.querysets import NotebookQuerySet
 
 
 class Command(BaseCommand):
@@ -15,7 +14,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("name", metavar="NAME", help="what the key is for, e.g. phone")
         parser.add_argument("--level", choices=LEVELS, required=True)
-        parser.add_argument("--notebook", metavar="NOTEBOOK", default=NotebookQuerySet.DEFAULT)
+        parser.add_argument("--notebook", metavar="NOTEBOOK", default=Notebook.DEFAULT_NAME)
         parser.add_argument("--expires", metavar="DATE", help="a date (its end, UTC) or a time, e.g. 2027-01-31")
 
     def handle(self, *, name, level, notebook, expires, **options):

@@ -9,7 +9,6 @@ from tqdm import tqdm
 from notes import importing, markdown
 from notes.management.arguments import one_line_in
 from notes.models import Notebook, Writer
-from notes.querysets import NotebookQuerySet
 
 MOST_NAMES = 10
 BY = Writer(id="command:import_notes", name="import_notes")
@@ -27,7 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         parser.add_argument("path", metavar="PATH", type=Path, help="the folder, with all below it")
-        parser.add_argument("--notebook", metavar="NAME", default=NotebookQuerySet.DEFAULT, help="where the notes go")
+        parser.add_argument("--notebook", metavar="NAME", default=Notebook.DEFAULT_NAME, help="where the notes go")
         parser.add_argument(
             "--source",
             metavar="NAME",
