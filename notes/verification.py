@@ -21,8 +21,8 @@ def unwatched(rows, total):
 def problems(notebook, watched=unwatched):
     """Yield a sentence for each disagreement, in one state of the database: others may write meanwhile.
 
-    The caller cannot write until the generator is exhausted. `watched(rows, total)` wraps each of two iterators over many
-    notes, for a progress bar.
+    The caller cannot write until the generator is exhausted. `watched(rows, total)` wraps each of two iterators over
+    many notes, for a progress bar.
     """
     with databases.snapshot():
         notebook.refresh_from_db(fields=["revision"])
