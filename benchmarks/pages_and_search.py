@@ -20,7 +20,7 @@ from rest_framework.test import APIClient  # isort: skip
 from notes.search import index  # isort: skip
 from notes.search.query import parse  # isort: skip
 from notes.api.pagination import position_text, signer  # isort: skip
-from notes.api.params import ORDERS  # isort: skip
+from notes.api.listing import ORDERS  # isort: skip
 from notes.models import Notebook  # isort: skip
 from tests.keys import OPERATOR_KEY  # isort: skip
 

@@ -10,9 +10,10 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from notes.api import operations, params
+from notes.api import operations
 from notes.api.permissions import NotebookPermission
 from notes.api.preconditions import CONDITIONS, Expected, entity_tag, idempotency_key, request_digest
+from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
 from notes.door import Door
@@ -81,7 +82,7 @@ class NotebookView(APIView):
         if request.accepted_renderer.format == "api":
             # The forms of the browsable API post to the address of their page, with whatever narrowed its list.
             known = set().union(*self.query_params.values())
-        params.raise_400_for_unknown(request, known, self.repeatable_params)
+        raise_400_for_unknown(request, known, self.repeatable_params)
         self.raise_400_for_ignored_headers(request)
 
     def raise_400_for_ignored_headers(self, request):

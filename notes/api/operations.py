@@ -11,8 +11,8 @@ from rest_framework.exceptions import NotFound, ValidationError
 from notes import tags
 from notes.api.errors import Conflict
 from notes.api.fields import longest_body, parsed_uuid
-from notes.api.params import number_in
 from notes.api.preconditions import ANY, Expected, raise_412_if_changed, raise_428_if_unconditional
+from notes.api.query_params import number_in
 from notes.api.serializers import (
     NewNoteSerializer,
     NoteSerializer,

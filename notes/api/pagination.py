@@ -10,7 +10,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from notes.api.params import refused, whole_number
+from notes.api.query_params import invalid_parameter, whole_number
 from notes.api.throttling import count_chars
 from notes.search import index
 
@@ -80,9 +80,11 @@ class KeysetPagination(BasePagination):
         try:
             digest, backwards, position = signer.unsign_object(cursor)
         except (signing.BadSignature, ValueError):
-            raise refused("cursor", "This is not a cursor. Take it from `next` or `previous` of a page.") from None
+            raise invalid_parameter(
+                "cursor", "This is not a cursor. Take it from `next` or `previous` of a page."
+            ) from None
         if digest != self.query_digest():
-            raise refused("cursor", "This cursor belongs to another list. Start again without it.")
+            raise invalid_parameter("cursor", "This cursor belongs to another list. Start again without it.")
         return backwards, position
 
     def query_digest(self):

@@ -11,7 +11,7 @@ from notes import diffs
 from notes.api import operations
 from notes.api.generics import WritingView
 from notes.api.pagination import KeysetPagination
-from notes.api.params import refused, whole_number
+from notes.api.query_params import invalid_parameter, whole_number
 from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH
 from notes.api.serializers import (
     NoteSerializer,
@@ -87,7 +87,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
     def diff(self, number, revision):
         other = self.get_queryset().filter(number=number).first()
         if other is None:
-            raise refused("diff", f"The note has no revision {number}.")
+            raise invalid_parameter("diff", f"The note has no revision {number}.")
         return diffs.unified(
             text_of(other), text_of(revision), f"revision {other.number}", f"revision {revision.number}"
         )

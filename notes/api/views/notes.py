@@ -6,7 +6,7 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 from rest_framework.viewsets import ModelViewSet
 
-from notes.api import operations, params
+from notes.api import listing, operations
 from notes.api.generics import WritingView
 from notes.api.pagination import SearchPagination
 from notes.api.preconditions import (
@@ -30,7 +30,7 @@ from notes.models import Note
 @extend_schema_view(
     list=extend_schema(
         summary="List the notes, newest first, or search them",
-        parameters=[params.NoteListParams, IF_NONE_MATCH],
+        parameters=[listing.NoteListParams, IF_NONE_MATCH],
         responses=ListedNoteSchemaSerializer(many=True),
     ),
     create=extend_schema(
@@ -59,8 +59,8 @@ class NoteViewSet(WritingView, ModelViewSet):
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
     pagination_class = SearchPagination
-    query_params = {"list": {*SearchPagination.query_params, *params.NoteListParams().fields}}
-    repeatable_params = params.NoteListParams.repeatable
+    query_params = {"list": {*SearchPagination.query_params, *listing.NoteListParams().fields}}
+    repeatable_params = listing.NoteListParams.repeatable
     conditional_actions = {"update", "partial_update", "destroy", "restore", "append", "prepend", "replace"}
     error_statuses = {
         "create": {409},
@@ -86,7 +86,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     def list(self, request, *args, **kwargs):
         # What would be a 400 is no 304 (RFC 9110, 13.2.1).
         self.paginator.read(request)
-        wanted = params.ListedNotes(request)
+        wanted = listing.ListedNotes(request)
         tag = f"{self.notebook.epoch.hex}-{self.notebook.revision}-{self.notebook.search_generation}"
         if wanted.only is None and includes_tag(Expected.of(request), tag):
             response = Response(status=status.HTTP_304_NOT_MODIFIED)
@@ -101,7 +101,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     def page(self, wanted):
         if wanted.finds_nothing:
             return []
-        is_engines_order = wanted.ordering in params.SEARCH_ORDERS
+        is_engines_order = wanted.ordering in listing.SEARCH_ORDERS
         if wanted.is_search and not is_engines_order:
             notes = self.notebook.notes.found_by(self.notebook, wanted.query)
         else:
@@ -111,7 +111,7 @@ class NoteViewSet(WritingView, ModelViewSet):
             notes = notes.defer("body")
         if wanted.is_search and is_engines_order:
             return self.paginator.paginate_search(notes, wanted, self.request)
-        self.page_order, self.shows_bodies = params.ORDERS[wanted.ordering], wanted.needs_body
+        self.page_order, self.shows_bodies = listing.ORDERS[wanted.ordering], wanted.needs_body
         return self.paginate_queryset(notes)
 
     def retrieve(self, request, *args, **kwargs):

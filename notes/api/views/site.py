@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notes.api.generics import NotebookView
-from notes.api.params import raise_400_for_unknown
 from notes.api.permissions import Public
+from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import MeSerializer
 
 

@@ -9,8 +9,8 @@ from notes.api import operations
 from notes.api.fields import parsed_uuid
 from notes.api.generics import NotebookView, WritingView
 from notes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, page_with_bodies
-from notes.api.params import MAX_NUMBER, refused, whole_number
 from notes.api.preconditions import CONDITIONS, Expected
+from notes.api.query_params import MAX_NUMBER, invalid_parameter, whole_number
 from notes.api.schema import BATCH_EXAMPLE, IDEMPOTENCY_KEY
 from notes.api.serializers import (
     BatchResultsSerializer,
@@ -76,7 +76,7 @@ def epoch_of(request):
         return None
     epoch = parsed_uuid(text)
     if epoch is None:
-        raise refused("epoch", "Write the epoch of an earlier answer, a UUID.")
+        raise invalid_parameter("epoch", "Write the epoch of an earlier answer, a UUID.")
     return epoch
 
 
