@@ -1,10 +1,17 @@
-"""What a list of notes may be asked for."""
+"""A list of notes: what a request asks for, read once, and the page that answers it."""
 
+from typing import Any
+
+from django.db.models import QuerySet
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from notes.api.fields import Moment, Text
+from notes.api.pagination import LinkedPage, PageParams, PageRequest
 from notes.api.query_params import Ids, Names, invalid_parameter
+from notes.models import Notebook
 from notes.querysets import positions_between
+from notes.search import index
 from notes.search.query import MAX_QUERY_CHARS, Query, QueryTooLong, Term, parse
 
 NOTE_FIELDS = ["id", "title", "body", "tags", "revision", "created_at", "updated_at", "highlights"]
@@ -17,16 +24,15 @@ ORDERS = {
     "-title": ["-title", "-position"],
     "title": ["title", "position"],
 }
-
-
-# In these the search engine itself finds its way, from one hit to the next.
+# Orders in which the index can stream its hits.
 SEARCH_ORDERS = {"relevance", "created_at", "-created_at"}
+BOUNDS = {"created_after", "created_before", "updated_after", "updated_before", "ids"}
 
 
-class NoteListParams(serializers.Serializer):
+class ListParams(PageParams):
     """What a list of notes may be asked for."""
 
-    repeatable = {"tag", "without_tag"}
+    repeatable = frozenset({"tag", "without_tag"})
 
     q = Text(
         required=False,
@@ -47,13 +53,13 @@ class NoteListParams(serializers.Serializer):
     fields = Names(NOTE_FIELDS, required=False, help_text="Only these fields, separated by commas.")
     omit = Names(["body"], required=False, help_text="`body`: without the bodies, for a light list.")
 
-    def validate_q(self, text):
+    def validate_q(self, text: str) -> Query:
         try:
             return parse(text)
         except QueryTooLong as error:
             raise serializers.ValidationError(str(error)) from None
 
-    def validate(self, params):
+    def validate(self, params: dict[str, Any]) -> dict[str, Any]:
         if params.get("ordering") == "relevance" and "q" not in params:
             raise invalid_parameter("ordering", "Nothing is more relevant than anything else without a `q`.")
         if "fields" in params and "omit" in params:
@@ -61,58 +67,82 @@ class NoteListParams(serializers.Serializer):
         return params
 
 
-class ListedNotes:
-    """What a request for a list of notes asks for, read from its query parameters."""
+class ListRequest(PageRequest):
+    """What a request for a list of notes asks for: every parameter, read once."""
 
-    def __init__(self, request):
-        query = request.query_params
-        repeatable = NoteListParams.repeatable
-        given = {name: values if name in repeatable else values[0] for name, values in query.lists()}
-        serializer = NoteListParams(data={name: given[name] for name in given if name in NoteListParams().fields})
-        serializer.is_valid(raise_exception=True)
-        self.params = serializer.validated_data
-        tags = [Term(tag=name) for name in self.params.get("tag", [])]
-        tags += [Term(tag=name, is_negated=True) for name in self.params.get("without_tag", [])]
-        self.query = Query((*self.params["q"].terms, *tags)) if "q" in self.params else Query(tuple(tags))
-        default = "relevance" if "q" in self.params else "-created_at"
-        self.ordering = self.params.get("ordering", default)
+    params_class = ListParams
+
+    def __init__(self, request: Request, params: dict[str, Any]) -> None:
+        super().__init__(request, params)
+        self.params = params
+        tags = [Term(tag=name) for name in params.get("tag", [])]
+        tags += [Term(tag=name, is_negated=True) for name in params.get("without_tag", [])]
+        self.query = Query((*params["q"].terms, *tags)) if "q" in params else Query(tuple(tags))
+        self.ordering: str = params.get("ordering", "relevance" if "q" in params else "-created_at")
+
+    def page(self, notebook: Notebook) -> LinkedPage:
+        if self.finds_nothing:
+            return LinkedPage([])
+        is_search = bool(self.query.terms)
+        if is_search and self.ordering in SEARCH_ORDERS:
+            return self.page_of_hits(notebook)
+        notes = notebook.notes.found_by(notebook, self.query) if is_search else notebook.notes.live()
+        return self.keyset_page(self.narrowed(notes), ORDERS[self.ordering], with_bodies=self.needs_body)
+
+    def page_of_hits(self, notebook: Notebook) -> LinkedPage:
+        """Return a page in an order of the index, forwards only. Its cursor names the last hit by rank and position."""
+        notes = self.narrowed(notebook.notes.live())
+        hits = index.page(
+            notebook,
+            self.query,
+            by_relevance=self.ordering == "relevance",
+            ascending=self.ordering == "created_at",
+            after=self.position,
+            limit=self.limit + 1,
+            within=notes if self.params.keys() & BOUNDS else None,
+            between=self.position_range,
+        )
+
+        def fetch(notes: QuerySet, count: int) -> list[Any]:
+            positions = [position for _, position in hits[:count]]
+            # A hit may have been deleted since the search ran.
+            found = {note.position: note for note in notes.filter(position__among=positions)}
+            return [found.get(position) for position in positions]
+
+        rows, has_more = self.read(notes, with_bodies=self.needs_body, fetch=fetch)
+        return LinkedPage(
+            [note for note in rows if note],
+            next=self.link(hits[len(rows) - 1]) if has_more else None,
+        )
 
     @property
-    def is_search(self):
-        return bool(self.query.terms)
-
-    @property
-    def finds_nothing(self):
+    def finds_nothing(self) -> bool:
         """A search without any word in it, such as "%", is not a search for everything."""
         return "q" in self.params and not self.params["q"].terms
 
     @property
-    def only(self):
+    def only(self) -> list[str] | None:
         """The names of the fields that each note shall have; None for all."""
         if "omit" in self.params:
             return [name for name in NOTE_FIELDS if name not in self.params["omit"]]
         return self.params.get("fields")
 
     @property
-    def needs_body(self):
+    def needs_body(self) -> bool:
         """Tell whether bodies are read: to be shown, or to cut highlights from."""
         shown = self.only or NOTE_FIELDS
         return "body" in shown or ("highlights" in shown and bool(self.query.wanted))
 
-    def filtered(self, notes):
-        """Return the notes within the bounds that are asked for; the search comes later."""
+    def narrowed(self, notes: QuerySet) -> QuerySet:
+        """Return the notes within the bounds that are asked for, without their bodies where nobody needs these."""
         params = self.params
         notes = notes.created_between(params.get("created_after"), params.get("created_before"))
         lookups = {"updated_after": "updated_at__gt", "updated_before": "updated_at__lt", "ids": "uuid__in"}
-        filters = {lookup: params[name] for name, lookup in lookups.items() if name in params}
-        return notes.filter(**filters)
+        notes = notes.filter(**{lookup: params[name] for name, lookup in lookups.items() if name in params})
+        return notes if self.needs_body else notes.defer("body")
 
     @property
-    def positions(self):
-        """The positions (first, end) that the notes lie in, as far as the bounds of time tell."""
+    def position_range(self) -> tuple[int | None, int | None]:
+        """The positions that the notes lie in, as far as the bounds of time tell."""
         ends = [self.params[name] for name in ("created_before", "updated_before") if name in self.params]
         return positions_between(self.params.get("created_after"), min(ends, default=None))
-
-    @property
-    def has_bounds(self):
-        return bool(self.params.keys() & {"created_after", "created_before", "updated_after", "updated_before", "ids"})

@@ -1,109 +1,191 @@
 """Pages by keyset: a cursor names the last row seen. Every page costs the same; in an order that stays, none shifts."""
 
 import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import accumulate
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 
 from django.core import signing
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
+from django.template.loader import render_to_string
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
 from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from notes.api.query_params import invalid_parameter, whole_number
+from notes.api.query_params import QueryParams, WholeNumber, invalid_parameter
 from notes.api.throttling import count_chars
-from notes.search import index
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-# A page ends with the note that brings its bodies to this length: of two hundred of the longest it would have 60 MB.
+# A page stops once its bodies reach this length: two hundred of the longest would be 60 MB.
 ENOUGH_BYTES = 2_000_000
 
 signer = signing.Signer(salt="notes.cursor")
 
 
-class KeysetPagination(BasePagination):
-    """Orders by the view's `page_order`, field names of which the last is unique.
+class Cursor(NamedTuple):
+    """Where a page starts: behind the row that has these values, in the list of this digest."""
 
-    A cursor is signed and bound to its notebook and query: a tampered one, or one of another list, is a 400.
+    digest: str
+    is_backwards: bool
+    position: list[Any]
+
+
+class Page(NamedTuple):
+    """The rows of one page, and whether there are more behind them."""
+
+    rows: list[Any]
+    has_more: bool
+
+
+class LinkedPage(NamedTuple):
+    """The rows of one page, and the addresses of the pages beside it."""
+
+    rows: list[Any]
+    next: str | None = None
+    previous: str | None = None
+
+
+# Reads so many of the rows. A note that is gone by then is None.
+Fetch = Callable[[QuerySet, int], list[Any]]
+
+
+@extend_schema_field({"type": "string"})
+class CursorField(serializers.Field):
+    def to_internal_value(self, text: str) -> Cursor:
+        try:
+            return Cursor(*signer.unsign_object(text))
+        except (signing.BadSignature, ValueError):
+            detail = "This is not a cursor. Take it from `next` or `previous` of a page."
+            raise serializers.ValidationError(detail, code="query_parameter") from None
+
+
+class PageParams(QueryParams):
+    """Which page of a list a client may ask for."""
+
+    limit = WholeNumber(
+        min_value=1,
+        max_value=MAX_LIMIT,
+        default=DEFAULT_LIMIT,
+        help_text="How many results a page holds at most; long ones end it earlier.",
+    )
+    cursor = CursorField(
+        required=False,
+        help_text="Where the page starts: part of `next` and `previous`. Follow those links as they are.",
+    )
+
+
+class PageRequest:
+    """Which page of a list a request asks for. It makes the addresses of the pages beside it.
+
+    A cursor is signed, and bound to its notebook and query. A tampered one is a 400, and so is one of another list.
     """
 
-    template = "rest_framework/pagination/previous_and_next.html"
-    query_params = {"limit", "cursor"}
+    params_class = PageParams
 
-    def paginate_queryset(self, queryset, request, view=None):
-        order = view.page_order
-        backwards, position = self.read(request)
-        if backwards:
-            order = [flipped(name) for name in order]
-        names = [name.removeprefix("-") for name in order]
-        queryset = queryset.order_by(*order)
-        if position:
-            fields = [queryset.model._meta.get_field(name) for name in names]
-            queryset = queryset.filter(after(order, [field.to_python(text) for field, text in zip(fields, position)]))
-        if view.shows_bodies:
-            rows, more = page_with_bodies(queryset, self.limit, request)
-        else:
-            rows, more = page_of(queryset, self.limit)
-        if backwards:
-            rows.reverse()
-        if rows and (backwards or more):
-            self.next_link = self.link(False, [position_text(rows[-1], name) for name in names])
-        if rows and (more if backwards else position):
-            self.previous_link = self.link(True, [position_text(rows[0], name) for name in names])
-        self.display_page_controls = bool(self.next_link or self.previous_link)
-        return rows
-
-    def read(self, request):
-        """Take limit and cursor from the request; a 400 where they are not right.
-
-        Return (backwards, position); the position is None on the first page.
-        """
+    def __init__(self, request: Request, params: dict[str, Any]) -> None:
         self.request = request
-        self.limit = whole_number(request, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
-        self.next_link = self.previous_link = None
-        return self.read_cursor()
-
-    def get_paginated_response(self, data):
-        return Response({"next": self.next_link, "previous": self.previous_link, "results": data})
-
-    def link(self, backwards, position):
-        query = [(name, value) for name, values in self.request.query_params.lists() for value in values]
-        query = [(name, value) for name, value in query if name != "cursor"]
-        cursor = signer.sign_object([self.query_digest(), backwards, position])
-        return self.request.build_absolute_uri(f"{self.request.path}?{urlencode([*query, ('cursor', cursor)])}")
-
-    def read_cursor(self):
-        cursor = self.request.query_params.get("cursor")
-        if cursor is None:
-            return False, None
-        try:
-            digest, backwards, position = signer.unsign_object(cursor)
-        except (signing.BadSignature, ValueError):
-            raise invalid_parameter(
-                "cursor", "This is not a cursor. Take it from `next` or `previous` of a page."
-            ) from None
-        if digest != self.query_digest():
+        self.limit: int = params["limit"]
+        cursor: Cursor | None = params.get("cursor")
+        if cursor and cursor.digest != self.list_digest:
             raise invalid_parameter("cursor", "This cursor belongs to another list. Start again without it.")
-        return backwards, position
+        self.is_backwards = cursor is not None and cursor.is_backwards
+        # The values of the row that the page starts behind; None on the first page.
+        self.position = cursor.position if cursor else None
 
-    def query_digest(self):
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Read every parameter of the request; a ValidationError names those that are not right."""
+        return cls(request, cls.params_class.of(request))
+
+    @cached_property
+    def list_digest(self) -> str:
+        """Tells one list from another: its notebook, its address, and what narrows or orders it."""
+        ignored = {*PageParams.names(), api_settings.URL_FORMAT_OVERRIDE}
         query = sorted(
             (name, value)
             for name, values in self.request.query_params.lists()
-            if name not in {*self.query_params, api_settings.URL_FORMAT_OVERRIDE}
+            if name not in ignored
             for value in values
         )
         parts = repr((self.request.access.notebook.pk, self.request.path.rstrip("/"), query))
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
-    def to_html(self):
-        from django.template.loader import render_to_string
+    def link(self, position: Sequence[Any], *, is_backwards: bool = False) -> str:
+        """Return the address of the page that starts behind the row with these values."""
+        query = [(name, value) for name, values in self.request.query_params.lists() for value in values]
+        query = [(name, value) for name, value in query if name != "cursor"]
+        cursor = signer.sign_object([self.list_digest, is_backwards, position])
+        address: str = self.request.build_absolute_uri(f"{self.request.path}?{urlencode([*query, ('cursor', cursor)])}")
+        return address
 
-        context = {"previous_url": self.previous_link, "next_url": self.next_link}
-        return render_to_string(self.template, context)
+    def keyset_page(self, rows: QuerySet, order: Sequence[str], *, with_bodies: bool) -> LinkedPage:
+        """Return one page of a QuerySet. `order` are the names of its columns, of which the last is unique."""
+        if self.is_backwards:
+            order = [flipped(name) for name in order]
+        names = [name.removeprefix("-") for name in order]
+        rows = rows.order_by(*order)
+        if self.position:
+            fields = [rows.model._meta.get_field(name) for name in names]
+            values = [field.to_python(text) for field, text in zip(fields, self.position)]
+            rows = rows.filter(condition_after(order, values))
+        found, has_more = self.read(rows, with_bodies=with_bodies)
+        has_next, has_previous = has_more, self.position is not None
+        if self.is_backwards:
+            found.reverse()
+            has_next, has_previous = True, has_more
 
-    def get_paginated_response_schema(self, schema):
+        def link(row: Model, is_backwards: bool) -> str:
+            return self.link([position_text(row, name) for name in names], is_backwards=is_backwards)
+
+        return LinkedPage(
+            found,
+            next=link(found[-1], False) if found and has_next else None,
+            previous=link(found[0], True) if found and has_previous else None,
+        )
+
+    def read(self, rows: QuerySet, *, with_bodies: bool, fetch: Fetch | None = None) -> Page:
+        """Return the first page of these rows."""
+        if with_bodies:
+            return page_with_bodies(rows, self.limit, self.request, fetch or first)
+        return page_of(rows, self.limit, fetch or first)
+
+
+class KeysetPagination(BasePagination):
+    """Pages of a view's list in its `page_order`: for DRF, and for the links on the page for people."""
+
+    template = "rest_framework/pagination/previous_and_next.html"
+    query_params = PageParams.names()
+    page = LinkedPage([])
+
+    def paginate_queryset(self, queryset: QuerySet, request: Request, view: Any = None) -> list[Any]:
+        wanted = PageRequest.of(request)
+        self.page = wanted.keyset_page(queryset, view.page_order, with_bodies=view.shows_bodies)
+        return self.page.rows
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return self.response(self.page, data)
+
+    def response(self, page: LinkedPage, data: Any) -> Response:
+        """Return the answer with a page of these results."""
+        self.page = page
+        return Response({"next": page.next, "previous": page.previous, "results": data})
+
+    @property
+    def display_page_controls(self) -> bool:
+        return bool(self.page.next or self.page.previous)
+
+    def to_html(self) -> str:
+        context = {"previous_url": self.page.previous, "next_url": self.page.next}
+        html: str = render_to_string(self.template, context)
+        return html
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = {"type": "string", "format": "uri", "nullable": True}
         return {
             "type": "object",
@@ -111,99 +193,49 @@ class KeysetPagination(BasePagination):
             "properties": {"next": link, "previous": link, "results": schema},
         }
 
-    def get_schema_operation_parameters(self, view):
-        return [
-            {
-                "name": "limit",
-                "in": "query",
-                "description": "How many results a page holds at most; long ones end it earlier.",
-                "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-            },
-            {
-                "name": "cursor",
-                "in": "query",
-                "description": "Where the page starts: part of `next` and `previous`. Follow those links as they are.",
-                "schema": {"type": "string"},
-            },
-        ]
 
-
-class SearchPagination(KeysetPagination):
-    """Pages of a search, forwards only. A cursor names the last hit by its rank and position."""
-
-    def paginate_search(self, notes, wanted, request):
-        """Return one page of those notes that the search finds, by relevance or by time of creation."""
-        _, after = self.read(request)
-        hits = index.page(
-            request.access.notebook,
-            wanted.query,
-            by_relevance=wanted.ordering == "relevance",
-            ascending=wanted.ordering == "created_at",
-            after=after,
-            limit=self.limit + 1,
-            within=notes if wanted.has_bounds else None,
-            between=wanted.positions,
-        )
-
-        def read(notes, count):
-            positions = [position for _, position in hits[:count]]
-            # One that was deleted after it was found is not there any more.
-            found = {note.position: note for note in notes.filter(position__among=positions)}
-            return [found.get(position) for position in positions]
-
-        if wanted.needs_body:
-            rows, more = page_with_bodies(notes, self.limit, request, read)
-        else:
-            rows, more = page_of(notes, self.limit, read)
-        if more:
-            self.next_link = self.link(False, hits[len(rows) - 1])
-            self.display_page_controls = True
-        return [note for note in rows if note]
-
-
-def first(rows, count):
+def first(rows: QuerySet, count: int) -> list[Any]:
     return list(rows[:count])
 
 
-def page_of(rows, limit, read=first):
-    """Return (the rows of a page, whether there are more). `read(rows, count)` reads so many of a QuerySet."""
-    rows = read(rows, limit + 1)
-    return rows[:limit], len(rows) > limit
+def page_of(rows: QuerySet, limit: int, fetch: Fetch = first) -> Page:
+    found = fetch(rows, limit + 1)
+    return Page(found[:limit], len(found) > limit)
 
 
-def page_with_bodies(notes, limit, request, read=first):
-    """Return the same of notes with their bodies: fewer than `limit` where these are long. None is a note that is gone.
+def page_with_bodies(notes: QuerySet, limit: int, request: Request, fetch: Fetch = first) -> Page:
+    """Return a page of notes with their bodies: fewer than `limit` where these are long.
 
     One query where all bodies are short. Otherwise it tells how long they are, and a second one reads what fits.
     """
-    rows, more = page_of(notes.with_short_bodies(), limit, read)
-    lengths = accumulate(row.body_bytes if row else 0 for row in rows)
-    fitting = next((count for count, length in enumerate(lengths, 1) if length >= ENOUGH_BYTES), len(rows))
-    if any(row and row.short_body is None for row in rows):
-        rows, more = page_of(notes, fitting, read)
+    page = page_of(notes.with_short_bodies(), limit, fetch)
+    lengths = accumulate(note.body_bytes if note else 0 for note in page.rows)
+    fitting = next((count for count, length in enumerate(lengths, 1) if length >= ENOUGH_BYTES), len(page.rows))
+    if any(note and note.short_body is None for note in page.rows):
+        page = page_of(notes, fitting, fetch)
     else:
-        for row in filter(None, rows):
-            row.body = row.short_body
-    count_chars(request, sum(len(row.body) for row in rows if row))
-    return rows, more
+        for note in filter(None, page.rows):
+            note.body = note.short_body
+    count_chars(request, sum(len(note.body) for note in page.rows if note))
+    return page
 
 
-def flipped(name):
+def flipped(name: str) -> str:
     return name[1:] if name.startswith("-") else f"-{name}"
 
 
-def position_text(row, name):
+def position_text(row: Model, name: str) -> str:
     return str(row.serializable_value(name))
 
 
-def after(order, values):
+def condition_after(order: Sequence[str], values: Sequence[Any]) -> Q:
     """Return the condition for rows behind these values: (a, b) > (x, y), written so that an index serves it."""
     condition = None
     for name, value in reversed(list(zip(order, values))):
         column, lookup = name.removeprefix("-"), "lt" if name.startswith("-") else "gt"
-        beyond = Q(**{f"{column}__{lookup}": value})
+        is_beyond = Q(**{f"{column}__{lookup}": value})
         if condition is None:
-            condition = beyond
+            condition = is_beyond
         else:
-            condition = Q(**{f"{column}__{lookup}e": value}) & (beyond | condition)
+            condition = Q(**{f"{column}__{lookup}e": value}) & (is_beyond | condition)
     return condition

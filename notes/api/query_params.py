@@ -1,7 +1,11 @@
 """Query parameters: known, given once, within their bounds; or a 400 that names them."""
 
+from functools import cache
+from typing import Any
+
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from notes.api.fields import parsed_uuid
@@ -40,6 +44,41 @@ def whole_number(request, name, *, default=None, least=0, most=MAX_NUMBER):
 def number_in(text):
     """Return the int that the text writes in ASCII digits, or None. int() alone takes "+1", "1_0" and other scripts."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_NUMBER)) else None
+
+
+class QueryParams(serializers.Serializer):
+    """The query parameters of a view: the document describes them as they are read."""
+
+    # Those that may stand more than once.
+    repeatable: frozenset[str] = frozenset()
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        return frozenset(cls._declared_fields)
+
+    @classmethod
+    def of(cls, request: Request) -> dict[str, Any]:
+        """Return the values by their names; a ValidationError names those that are not right."""
+        given = {name: values if name in cls.repeatable else values[0] for name, values in request.query_params.lists()}
+        values: dict[str, Any] = reader(cls).run_validation(given)
+        return values
+
+
+@cache
+def reader(params_class: type[QueryParams]) -> QueryParams:
+    """Return the one that reads for all requests: to make its fields takes longer than to read with them."""
+    return params_class()
+
+
+class WholeNumber(serializers.IntegerField):
+    """A whole number in ASCII digits. Its bounds are said in one sentence."""
+
+    def to_internal_value(self, text: str) -> int:
+        number = number_in(text)
+        if number is None or not self.min_value <= number <= self.max_value:
+            detail = f"Write a whole number from {self.min_value} to {self.max_value}."
+            raise serializers.ValidationError(detail, code="query_parameter")
+        return number
 
 
 class Names(serializers.CharField):

@@ -10,7 +10,7 @@ from rest_framework.viewsets import GenericViewSet
 from notes import diffs
 from notes.api import operations
 from notes.api.generics import WritingView
-from notes.api.pagination import KeysetPagination
+from notes.api.pagination import KeysetPagination, PageParams
 from notes.api.query_params import invalid_parameter, whole_number
 from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH
 from notes.api.serializers import (
@@ -22,7 +22,9 @@ from notes.api.serializers import (
 from notes.models import Note, Revision
 
 
-@extend_schema_view(list=extend_schema(summary="List the notes in the trash, last deleted first"))
+@extend_schema_view(
+    list=extend_schema(summary="List the notes in the trash, last deleted first", parameters=[PageParams])
+)
 class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
     """Deleted notes. They stay here until they are restored, purged, or older than NOTES_TRASH_DAYS."""
 
@@ -55,7 +57,7 @@ DIFF = OpenApiParameter(
 
 
 @extend_schema_view(
-    list=extend_schema(summary="List the revisions of a note, newest first"),
+    list=extend_schema(summary="List the revisions of a note, newest first", parameters=[PageParams]),
 )
 class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericViewSet):
     """The history of a note: every write to it, with the content after it. What was pruned is not listed."""

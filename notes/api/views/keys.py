@@ -10,7 +10,7 @@ from rest_framework.viewsets import GenericViewSet
 from notes.api import audit
 from notes.api.fields import parsed_uuid
 from notes.api.generics import NotebookView
-from notes.api.pagination import KeysetPagination
+from notes.api.pagination import KeysetPagination, PageParams
 from notes.api.serializers import KeySerializer, NewKeySerializer, NewKeyWithTextSerializer
 from notes.models import ApiKey
 
@@ -19,7 +19,7 @@ EXAMPLE = OpenApiExample(
 )
 
 
-@extend_schema_view(list=extend_schema(summary="List the keys of the notebook, newest first"))
+@extend_schema_view(list=extend_schema(summary="List the keys of the notebook, newest first", parameters=[PageParams]))
 class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
     """API keys of this notebook. The text of a key is in the answer to its creation, and nowhere else ever."""
 

@@ -6,9 +6,9 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 from rest_framework.viewsets import ModelViewSet
 
-from notes.api import listing, operations
+from notes.api import operations
 from notes.api.generics import WritingView
-from notes.api.pagination import SearchPagination
+from notes.api.listing import ListParams, ListRequest
 from notes.api.preconditions import (
     Expected,
     entity_tag,
@@ -30,7 +30,7 @@ from notes.models import Note
 @extend_schema_view(
     list=extend_schema(
         summary="List the notes, newest first, or search them",
-        parameters=[listing.NoteListParams, IF_NONE_MATCH],
+        parameters=[ListParams, IF_NONE_MATCH],
         responses=ListedNoteSchemaSerializer(many=True),
     ),
     create=extend_schema(
@@ -58,9 +58,8 @@ class NoteViewSet(WritingView, ModelViewSet):
     lookup_field = "uuid"
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
-    pagination_class = SearchPagination
-    query_params = {"list": {*SearchPagination.query_params, *listing.NoteListParams().fields}}
-    repeatable_params = listing.NoteListParams.repeatable
+    query_params = {"list": ListParams.names()}
+    repeatable_params = ListParams.repeatable
     conditional_actions = {"update", "partial_update", "destroy", "restore", "append", "prepend", "replace"}
     error_statuses = {
         "create": {409},
@@ -84,35 +83,18 @@ class NoteViewSet(WritingView, ModelViewSet):
         return operations.found(self.get_queryset(), self.kwargs["id"])
 
     def list(self, request, *args, **kwargs):
-        # What would be a 400 is no 304 (RFC 9110, 13.2.1).
-        self.paginator.read(request)
-        wanted = listing.ListedNotes(request)
-        tag = f"{self.notebook.epoch.hex}-{self.notebook.revision}-{self.notebook.search_generation}"
-        if wanted.only is None and includes_tag(Expected.of(request), tag):
+        # All is read first: what would be a 400 is no 304 (RFC 9110, 13.2.1).
+        wanted = ListRequest.of(request)
+        tag = tag_of_list(self.notebook) if wanted.only is None else None
+        if tag and includes_tag(Expected.of(request), tag):
             response = Response(status=status.HTTP_304_NOT_MODIFIED)
         else:
-            page = self.page(wanted)
-            serializer = ListedNoteSerializer(page, many=True, query=wanted.query, only=wanted.only)
-            response = self.get_paginated_response(serializer.data)
-        if wanted.only is None:
+            page = wanted.page(self.notebook)
+            notes = ListedNoteSerializer(page.rows, many=True, query=wanted.query, only=wanted.only)
+            response = self.paginator.response(page, notes.data)
+        if tag:
             response["ETag"] = entity_tag(tag)
         return response
-
-    def page(self, wanted):
-        if wanted.finds_nothing:
-            return []
-        is_engines_order = wanted.ordering in listing.SEARCH_ORDERS
-        if wanted.is_search and not is_engines_order:
-            notes = self.notebook.notes.found_by(self.notebook, wanted.query)
-        else:
-            notes = self.get_queryset()
-        notes = wanted.filtered(notes)
-        if not wanted.needs_body:
-            notes = notes.defer("body")
-        if wanted.is_search and is_engines_order:
-            return self.paginator.paginate_search(notes, wanted, self.request)
-        self.page_order, self.shows_bodies = listing.ORDERS[wanted.ordering], wanted.needs_body
-        return self.paginate_queryset(notes)
 
     def retrieve(self, request, *args, **kwargs):
         note = self.get_object()
@@ -173,6 +155,11 @@ class NoteViewSet(WritingView, ModelViewSet):
     @action(detail=True, methods=["post"], serializer_class=ReplaceSerializer)
     def replace(self, request, *args, **kwargs):
         return self.write(operations.replace)
+
+
+def tag_of_list(notebook):
+    """Return what changes with every write, and whenever searches find other notes than before."""
+    return f"{notebook.epoch.hex}-{notebook.revision}-{notebook.search_generation}"
 
 
 def includes_tag(expected, tag):

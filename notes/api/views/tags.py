@@ -9,7 +9,7 @@ from rest_framework.viewsets import GenericViewSet
 from notes import renames
 from notes.api import operations
 from notes.api.generics import WritingView
-from notes.api.pagination import KeysetPagination
+from notes.api.pagination import KeysetPagination, PageParams
 from notes.api.schema import IDEMPOTENCY_KEY
 from notes.api.serializers import RenamedTagSerializer, RenameTagSerializer, TagSerializer
 from notes.models import Tag, TagRename
@@ -18,7 +18,7 @@ from notes.tags import key
 PREFIX = OpenApiParameter("prefix", str, description="Only tags that begin so, in any case.")
 
 
-@extend_schema_view(list=extend_schema(summary="List the tags, in alphabetical order", parameters=[PREFIX]))
+@extend_schema_view(list=extend_schema(summary="List the tags, in alphabetical order", parameters=[PageParams, PREFIX]))
 class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
     """Tags: their names, and how many live notes bear each. A tag is there as long as a note bears it."""
 
