@@ -147,7 +147,6 @@ KNOWN_WRITES = {
     # The index, which is made from the notes, and the count of tags: the door itself writes both.
     "notes/search/sqlite.py": r"cursor\.executemany\(",
     "notes/search/postgresql.py": r"cursor\.executemany\(",
-    "notes/api/errors.py": r"body\.update\(",
     "notes/api/schema.py": r"schemas\[.*\.update\(",
     # What is to be done with a tag, and how far it has come; the notes themselves are written by the door.
     "notes/api/operations.py": r"door\.notebook\.tag_renames\.create\(",

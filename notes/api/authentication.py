@@ -5,9 +5,9 @@ import hmac
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed
 
 from notes import keys
+from notes.api.problems import ExpiredKey, MalformedKey, RefusedKey, RevokedKey, WrongKey
 from notes.api.throttling import FailureThrottle
 from notes.models import ApiKey, Notebook
 
@@ -20,14 +20,6 @@ class OperatorKey:
     @property
     def notebook(self):
         return Notebook.objects.default()
-
-
-class ClosedKey(AuthenticationFailed):
-    """A key that is known and opens nothing any more: the log can say which."""
-
-    def __init__(self, key, detail, code):
-        super().__init__(detail, code)
-        self.writer_id = key.writer_id
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -46,7 +38,7 @@ class KeyAuthentication(BaseAuthentication):
         text = text.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
         try:
             key = key_of(text)
-        except AuthenticationFailed:
+        except RefusedKey:
             failures.count()
             raise
         if isinstance(key, ApiKey):
@@ -64,25 +56,23 @@ class KeyAuthentication(BaseAuthentication):
 
 
 def key_of(text):
-    """Return the OperatorKey or the ApiKey, whether it is good or not; an AuthenticationFailed where there is none."""
+    """Return the OperatorKey or the ApiKey, whether it is good or not; a RefusedKey where there is none."""
     # Digests, as compare_digest refuses non-ASCII text; and they tell nothing of the length.
     if hmac.compare_digest(keys.digest(text), keys.digest(settings.API_KEY)):
         return OperatorKey()
     if not keys.is_well_formed(text):
-        raise AuthenticationFailed(
-            "This is not an API key: check the X-API-Key header for typos.", code="malformed_key"
-        )
+        raise MalformedKey
     key = ApiKey.objects.select_related("notebook").filter(digest=keys.digest(text)).first()
     if key is None:
-        raise AuthenticationFailed("This API key is not known.", code="wrong_key")
+        raise WrongKey
     return key
 
 
 def raise_401_if_closed(key):
     if key.revoked_at:
-        raise ClosedKey(key, "This API key was revoked.", "revoked_key")
+        raise RevokedKey(key.writer_id)
     if key.has_expired:
-        raise ClosedKey(key, "This API key has expired.", "expired_key")
+        raise ExpiredKey(key.writer_id)
 
 
 class StaffSessionAuthentication(SessionAuthentication):

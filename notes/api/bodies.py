@@ -9,6 +9,7 @@ import contextlib
 import io
 
 from notes.api.errors import problem_response
+from notes.api.problems import BrokenBody, LengthRequired, RequestTooLarge, UnsupportedBody
 
 READ_BYTES = 64 * 1024
 DRAIN_BYTES = 16 * 1024 * 1024
@@ -145,12 +146,7 @@ class BodyErrorMiddleware:
     name, "base64" included.
     """
 
-    DETAILS = {
-        400: "The request's body is shorter than it announced, or its length is not a number. Nothing was stored.",
-        411: "Send the length of the body in Content-Length; this server does not read chunked bodies.",
-        413: "The request's body is larger than this server takes.",
-        415: "The request's body must be UTF-8.",
-    }
+    PROBLEMS = {400: BrokenBody, 411: LengthRequired, 413: RequestTooLarge, 415: UnsupportedBody}
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -158,14 +154,14 @@ class BodyErrorMiddleware:
     def __call__(self, request):
         status = request.META.get("notes.body_error")
         if status:
-            return problem_response(request, status, self.DETAILS[status])
+            return problem_response(request, self.PROBLEMS[status]())
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             # Undone here, a small body could become a huge one; taken as it is, it would be something else.
-            detail = "Send the body as it is, without Content-Encoding."
-            response = problem_response(request, 415, detail)
+            problem = UnsupportedBody("Send the body as it is, without Content-Encoding.")
+            response = problem_response(request, problem)
             response["Accept-Encoding"] = "identity"
             return response
         charset = request.content_params.get("charset", "utf-8").lower()
         if request.content_type == "multipart/form-data" and charset not in UTF_8:
-            return problem_response(request, 415, "A form is UTF-8.", code="unsupported_media_type")
+            return problem_response(request, UnsupportedBody("A form is UTF-8."))
         return self.get_response(request)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
-from rest_framework import exceptions, status
+from rest_framework import exceptions
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -15,22 +15,20 @@ from rest_framework.utils.serializer_helpers import ReturnDict
 
 from notes import databases
 from notes.api import audit
+from notes.api.problems import (
+    BrokenRequest,
+    DatabaseUnavailable,
+    Forbidden,
+    NotFound,
+    NothingHere,
+    Problem,
+    RequestTooLarge,
+    ServerError,
+)
 
 logger = logging.getLogger("notes.errors")
 
 MEDIA_TYPE = "application/problem+json"
-
-CODES = {
-    400: "bad_request",
-    403: "permission_denied",
-    404: "not_found",
-    405: "method_not_allowed",
-    411: "length_required",
-    413: "request_too_large",
-    415: "unsupported_media_type",
-    500: "server_error",
-    503: "database_unavailable",
-}
 
 RETRY_AFTER_SECONDS = 5
 
@@ -38,78 +36,59 @@ RETRY_AFTER_SECONDS = 5
 MAX_ERRORS = 100
 
 
-class RequestTooLarge(exceptions.APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_code = "request_too_large"
-    default_detail = "The request's body is larger than this server takes."
+def problem(request, error):
+    """Return the error body of an APIException as a dict.
 
-
-class Conflict(exceptions.APIException):
-    status_code = status.HTTP_409_CONFLICT
-    default_code = "conflict"
-
-
-def problem(request, status_code, detail, code=None, errors=None):
-    """Return the error body as a dict. A 400 always has `errors`, a list of {"field", "code", "detail"}."""
+    A 400 always has `errors`, a list of {"field", "code", "detail"}.
+    """
+    errors = None
+    if isinstance(error, exceptions.ValidationError):
+        errors = flat_errors(error.get_full_details())
+        detail, code = summary(errors), "invalid"
+    else:
+        detail, code = str(error.detail), error.get_codes()
     body = {
         "type": "about:blank",
-        "title": HTTPStatus(status_code).phrase,
-        "status": status_code,
+        "title": HTTPStatus(error.status_code).phrase,
+        "status": error.status_code,
         "detail": detail,
-        "code": code or CODES[status_code],
+        "code": code,
         "request_id": request.id,
     }
-    if status_code == 400:
-        body["errors"] = errors or [{"field": "", "code": body["code"], "detail": detail}]
-    return body
+    if error.status_code == 400:
+        body["errors"] = (errors or [{"field": "", "code": code, "detail": detail}])[:MAX_ERRORS]
+    return {**body, **error.members} if isinstance(error, Problem) else body
 
 
-def problem_response(request, status_code, detail, code=None):
+def headers_of(error):
+    """Return the headers that an answer with this error bears."""
+    headers = {}
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = error.auth_header
+    if getattr(error, "wait", None):
+        headers["Retry-After"] = f"{error.wait:.0f}"
+    if isinstance(error, DatabaseUnavailable):
+        headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return headers
+
+
+def problem_response(request, error):
     """Return the error as a plain Django response, for what fails outside DRF."""
-    response = JsonResponse(problem(request, status_code, detail, code), status=status_code, content_type=MEDIA_TYPE)
-    if status_code == 503:
-        response["Retry-After"] = RETRY_AFTER_SECONDS
-    return response
+    body, headers = problem(request, error), headers_of(error)
+    return JsonResponse(body, status=error.status_code, headers=headers, content_type=MEDIA_TYPE)
 
 
 def exception_handler(error, context):
     """Return every exception of an API view as the one error body; an unexpected one is logged with its traceback."""
     request = context["request"]
-    headers = {}
-    errors = None
-    if isinstance(error, Http404):
-        error = exceptions.NotFound()
-    elif isinstance(error, PermissionDenied):
-        error = exceptions.PermissionDenied()
-    elif isinstance(error, RequestDataTooBig):
-        error = RequestTooLarge()
-    elif isinstance(error, (BadRequest, MultiPartParserError, SuspiciousOperation)):
-        # A form that Django's own parser refuses: broken, or of too many fields.
-        error = exceptions.ParseError("The form is malformed or has too many fields.")
-    if isinstance(error, exceptions.ValidationError):
-        errors = flat_errors(error.get_full_details())
-        detail, code = summary(errors), "invalid"
-        errors = errors[:MAX_ERRORS]
-        status_code = 400
-    elif isinstance(error, exceptions.APIException):
-        status_code, detail, code = error.status_code, str(error.detail), error.get_codes()
-        if isinstance(error, (exceptions.AuthenticationFailed, exceptions.Throttled)):
-            audit.log_refusal(code, request, by=getattr(error, "writer_id", None))
-        if getattr(error, "auth_header", None):
-            headers["WWW-Authenticate"] = error.auth_header
-        if getattr(error, "wait", None):
-            headers["Retry-After"] = f"{error.wait:.0f}"
-    else:
-        status_code, detail = unexpected(request, error)
-        code = None
-        if status_code == 503:
-            headers["Retry-After"] = RETRY_AFTER_SECONDS
-    body = problem(request, status_code, detail, code, errors)
-    body.update(getattr(error, "members", {}))
+    error = api_error(request, error)
+    if isinstance(error, (exceptions.AuthenticationFailed, exceptions.Throttled)):
+        audit.log_refusal(error.get_codes(), request, by=getattr(error, "writer_id", None))
+    body = problem(request, error)
     # The page for people shows the form again, with what was typed and the errors beside it.
-    if serializer := getattr(getattr(error, "detail", None), "serializer", None):
+    if serializer := getattr(error.detail, "serializer", None):
         body = ReturnDict(body, serializer=serializer)
-    response = Response(body, status=status_code, headers=headers)
+    response = Response(body, status=error.status_code, headers=headers_of(error))
     # A person at the browsable API sees the error on its page; everybody else gets JSON, whatever they accept.
     renderer = getattr(request, "accepted_renderer", None)
     if renderer is None or renderer.format != "api":
@@ -118,14 +97,30 @@ def exception_handler(error, context):
     return response
 
 
+def api_error(request, error):
+    """Return what a client may know of an exception, as an APIException."""
+    if isinstance(error, exceptions.APIException):
+        return error
+    if isinstance(error, Http404):
+        return NotFound()
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(error, RequestDataTooBig):
+        return RequestTooLarge()
+    if isinstance(error, (BadRequest, MultiPartParserError, SuspiciousOperation)):
+        # A form that Django's own parser refuses: broken, or of too many fields.
+        return exceptions.ParseError("The form is malformed or has too many fields.")
+    return unexpected(request, error)
+
+
 def unexpected(request, error):
-    """Log the exception under the request's id; return the status and what the client may know of it."""
+    """Log the exception under the request's id; return what the client may know of it, as a Problem."""
     # Under too many writers there are many of these, and where they come from is known.
     is_known = isinstance(error, databases.TooManyWriters)
     logger.error("%s", type(error).__name__, exc_info=None if is_known else error)
     if isinstance(error, databases.FAULTS):
-        return 503, f"The database does not answer just now. {what_to_do(request)}"
-    return 500, "Something went wrong on the server. It has been logged under this request_id."
+        return DatabaseUnavailable(f"The database does not answer just now. {what_to_do(request)}")
+    return ServerError()
 
 
 def what_to_do(request):
@@ -173,16 +168,14 @@ def is_api(request):
 def bad_request(request, exception):
     """Django's handler400: a hostile Host header, too many form fields, and the like."""
     if isinstance(exception, RequestDataTooBig):
-        return problem_response(request, 413, RequestTooLarge.default_detail)
+        return problem_response(request, RequestTooLarge())
     if is_api(request):
-        return problem_response(request, 400, "The request is malformed or its Host header is not allowed.")
+        return problem_response(request, BrokenRequest())
     return page(400)
 
 
 def permission_denied(request, exception):
-    if is_api(request):
-        return problem_response(request, 403, "You may not do this.")
-    return page(403)
+    return problem_response(request, Forbidden()) if is_api(request) else page(403)
 
 
 def csrf_failure(request, reason=""):
@@ -193,14 +186,12 @@ def csrf_failure(request, reason=""):
 
 
 def page_not_found(request, exception):
-    if is_api(request):
-        return problem_response(request, 404, "There is nothing at this address. See /api/docs.")
-    return page(404)
+    return problem_response(request, NothingHere()) if is_api(request) else page(404)
 
 
 def server_error(request):
     """Django's handler500, called while the exception is being handled."""
-    status_code, detail = unexpected(request, sys.exc_info()[1])
-    if is_api(request) or status_code == 503:
-        return problem_response(request, status_code, detail)
+    error = unexpected(request, sys.exc_info()[1])
+    if is_api(request) or isinstance(error, DatabaseUnavailable):
+        return problem_response(request, error)
     return page(500)

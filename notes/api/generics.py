@@ -4,7 +4,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from rest_framework import status
-from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
+from rest_framework.exceptions import NotAuthenticated, ParseError, ValidationError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
@@ -13,25 +13,11 @@ from rest_framework.views import APIView
 from notes.api import operations
 from notes.api.permissions import NotebookPermission
 from notes.api.preconditions import CONDITIONS, Expected, entity_tag, idempotency_key, request_digest
+from notes.api.problems import KeyUsedForAnotherRequest, NoLongerKept
 from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
 from notes.door import Door
-
-
-class KeyUsedForAnotherRequest(APIException):
-    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
-    default_code = "idempotency_key_reused"
-    default_detail = (
-        "This Idempotency-Key was sent with another request before, or the server has another SECRET_KEY since. "
-        "Choose a new one."
-    )
-
-
-class NoLongerKept(APIException):
-    status_code = status.HTTP_410_GONE
-    default_code = "no_longer_kept"
-    default_detail = "This request was carried out before; what it wrote has been erased since."
 
 
 class NotebookView(APIView):

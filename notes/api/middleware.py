@@ -11,6 +11,7 @@ from rest_framework.permissions import SAFE_METHODS
 from notes import databases, request_id
 from notes.api import audit
 from notes.api.errors import is_api, problem_response
+from notes.api.problems import HttpsRequired
 
 logger = logging.getLogger("notes.requests")
 
@@ -55,8 +56,7 @@ class HttpsMiddleware:
     def __call__(self, request):
         is_for_people = request.method in SAFE_METHODS and not is_api(request)
         if settings.SECURE_SSL_REDIRECT and not request.is_secure() and not is_for_people:
-            detail = "Send this over https. A key that was sent over plain http may have been read on its way."
-            return problem_response(request, 403, detail, code="https_required")
+            return problem_response(request, HttpsRequired())
         return self.get_response(request)
 
 

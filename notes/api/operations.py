@@ -6,12 +6,12 @@ A request calls one of them, a batch several. All run under the notebook's lock 
 
 from dataclasses import dataclass
 
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import ValidationError
 
 from notes import tags
-from notes.api.errors import Conflict
 from notes.api.fields import longest_body, parsed_uuid
 from notes.api.preconditions import ANY, Expected, raise_412_if_changed, raise_428_if_unconditional
+from notes.api.problems import IdTaken, MatchCount, NotFound, RenameRunning
 from notes.api.query_params import number_in
 from notes.api.serializers import (
     NewNoteSerializer,
@@ -65,7 +65,7 @@ def created(door, content):
 
 def raise_409_if_taken(notebook, uuid):
     if uuid and notebook.notes.filter(uuid=uuid).exists():
-        raise Conflict(f"There is, or was, a note with the id {uuid}.", code="id_taken")
+        raise IdTaken(f"There is, or was, a note with the id {uuid}.")
 
 
 def update(door, note_id, fields, expected):
@@ -124,10 +124,9 @@ def replace(door, note_id, fields, expected):
     wanted = valid(ReplaceSerializer, fields)
     matches = note.body.count(wanted["find"])
     if matches != wanted["count"]:
-        detail = (
+        raise MatchCount(
             f"The text to find stands {matches} times in the body, not {wanted['count']} times. Nothing was changed."
         )
-        raise Conflict(detail, code="match_count")
     # Before the text is made: a hundred thousand matches of one letter could become gigabytes.
     raise_400_if_too_long(len(note.body) + matches * (len(wanted["replace"]) - len(wanted["find"])), note)
     return with_body(door, note, note.body.replace(wanted["find"], wanted["replace"]))
@@ -164,9 +163,8 @@ def rename_tag(door, note_id, fields, expected):
     running = door.notebook.tag_renames.running().first()
     if running:
         if (tags.key(running.old), running.new) != (tags.key(old), new):
-            raise Conflict(
-                f"The tag {running.old!r} is being renamed to {running.new!r}. Try again when that is done.",
-                code="rename_running",
+            raise RenameRunning(
+                f"The tag {running.old!r} is being renamed to {running.new!r}. Try again when that is done."
             )
         return running
     if not door.notebook.tags.filter(key=tags.key(old)).exists():

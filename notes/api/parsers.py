@@ -8,7 +8,7 @@ from django.conf import settings
 from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import JSONParser
 
-from notes.api.errors import RequestTooLarge
+from notes.api.problems import RequestTooLarge
 
 MAX_DEPTH = 20
 MAX_DIGITS = 1000

@@ -7,26 +7,17 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils.crypto import salted_hmac
-from rest_framework import status
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS
+
+from notes.api.problems import PreconditionFailed, PreconditionRequired
+from notes.api.serializers import NoteSerializer, TrashedNoteSerializer
 
 ANY = "*"
 ENTITY_TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"[ \t]*')
 # Bare, or as the IETF draft has it: a string in quotes (RFC 9651, 3.3.3).
 BARE_KEY = re.compile(r"[!#-~]{1,255}")
 QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
-
-
-class PreconditionFailed(APIException):
-    status_code = status.HTTP_412_PRECONDITION_FAILED
-    default_code = "precondition_failed"
-
-
-class PreconditionRequired(APIException):
-    status_code = status.HTTP_428_PRECONDITION_REQUIRED
-    default_code = "precondition_required"
-    default_detail = "Send If-Match with the ETag of the note that you have read."
 
 
 @dataclass(frozen=True)
@@ -98,12 +89,8 @@ def raise_428_if_unconditional(expected):
 
 
 def raise_412(note, detail):
-    from notes.api.serializers import NoteSerializer, TrashedNoteSerializer
-
-    error = PreconditionFailed(detail)
     serializer_class = TrashedNoteSerializer if note.deleted_at else NoteSerializer
-    error.members = {"current": serializer_class(note).data}
-    raise error
+    raise PreconditionFailed(detail, current=serializer_class(note).data)
 
 
 def idempotency_key(request):

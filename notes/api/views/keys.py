@@ -2,7 +2,7 @@
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import status
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.mixins import ListModelMixin
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -11,6 +11,7 @@ from notes.api import audit
 from notes.api.fields import parsed_uuid
 from notes.api.generics import NotebookView
 from notes.api.pagination import KeysetPagination, PageParams
+from notes.api.problems import NotFound
 from notes.api.serializers import KeySerializer, NewKeySerializer, NewKeyWithTextSerializer
 from notes.models import ApiKey
 

@@ -6,12 +6,12 @@ from django.http import HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
-from rest_framework.exceptions import NotFound
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notes.api.generics import NotebookView
 from notes.api.permissions import Public
+from notes.api.problems import NothingHere
 from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import MeSerializer
 
@@ -72,4 +72,4 @@ class NotFoundView(APIView):
 
     def initial(self, request, *args, **kwargs):
         super().initial(request, *args, **kwargs)
-        raise NotFound("There is nothing at this address. See /api/docs.")
+        raise NothingHere

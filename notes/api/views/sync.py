@@ -1,8 +1,7 @@
 """Views for clients that keep a copy: the feed of changes, and many writes at once."""
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import status
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
 from notes.api import operations
@@ -10,6 +9,7 @@ from notes.api.fields import parsed_uuid
 from notes.api.generics import NotebookView, WritingView
 from notes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, page_with_bodies
 from notes.api.preconditions import CONDITIONS, Expected
+from notes.api.problems import Problem, ResyncRequired
 from notes.api.query_params import MAX_NUMBER, invalid_parameter, whole_number
 from notes.api.schema import BATCH_EXAMPLE, IDEMPOTENCY_KEY
 from notes.api.serializers import (
@@ -18,12 +18,6 @@ from notes.api.serializers import (
     ChangeSerializer,
     ChangesSerializer,
 )
-
-
-class ResyncRequired(APIException):
-    status_code = status.HTTP_410_GONE
-    default_code = "resync_required"
-    default_detail = "The notebook has another history than the one you followed. Start again with since=0."
 
 
 class ChangesView(NotebookView):
@@ -134,8 +128,8 @@ def batch(door, note_id, fields, expected):
             outcomes.append(carry_out(door, item))
         except ValidationError as error:
             raise ValidationError({"operations": {str(number): error.detail}}) from None
-        except APIException as error:
-            error.members = {**getattr(error, "members", {}), "operation": number}
+        except Problem as error:
+            error.members["operation"] = number
             raise
     return outcomes
 

@@ -1,0 +1,158 @@
+"""The errors of our own, each with its code; the table in codes.py says their status and what they mean."""
+
+from rest_framework.exceptions import APIException, AuthenticationFailed
+
+from notes.api.codes import CODES
+
+
+class Problem(APIException):
+    """An error of ours. `members` stand in its body beside the others; see RFC 9457, 3.2."""
+
+    def __init__(self, detail=None, **members):
+        super().__init__(detail)
+        self.status_code = CODES[self.default_code].status
+        self.members = members
+
+
+def raises(*errors):
+    """Name the errors that a function may raise beside those of every request; the OpenAPI document shows them."""
+
+    def named(function):
+        function.raises = frozenset(errors)
+        return function
+
+    return named
+
+
+# The request as a whole
+
+
+class BrokenRequest(Problem):
+    default_code = "bad_request"
+    default_detail = "The request is malformed or its Host header is not allowed."
+
+
+class BrokenBody(BrokenRequest):
+    default_detail = (
+        "The request's body is shorter than it announced, or its length is not a number. Nothing was stored."
+    )
+
+
+class LengthRequired(Problem):
+    default_code = "length_required"
+    default_detail = "Send the length of the body in Content-Length; this server does not read chunked bodies."
+
+
+class RequestTooLarge(Problem):
+    default_code = "request_too_large"
+    default_detail = "The request's body is larger than this server takes."
+
+
+class UnsupportedBody(Problem):
+    default_code = "unsupported_media_type"
+    default_detail = "The request's body must be UTF-8."
+
+
+class NothingHere(Problem):
+    default_code = "not_found"
+    default_detail = "There is nothing at this address. See /api/docs."
+
+
+# Who asks
+
+
+class RefusedKey(Problem, AuthenticationFailed):
+    """`writer_id` tells the log which key it was, where that is known."""
+
+    def __init__(self, writer_id=None):
+        super().__init__()
+        self.writer_id = writer_id
+
+
+class MalformedKey(RefusedKey):
+    default_code = "malformed_key"
+    default_detail = "This is not an API key: check the X-API-Key header for typos."
+
+
+class WrongKey(RefusedKey):
+    default_code = "wrong_key"
+    default_detail = "This API key is not known."
+
+
+class RevokedKey(RefusedKey):
+    default_code = "revoked_key"
+    default_detail = "This API key was revoked."
+
+
+class ExpiredKey(RefusedKey):
+    default_code = "expired_key"
+    default_detail = "This API key has expired."
+
+
+class Forbidden(Problem):
+    default_code = "permission_denied"
+    default_detail = "You may not do this."
+
+
+class HttpsRequired(Problem):
+    default_code = "https_required"
+    default_detail = "Send this over https. A key that was sent over plain http may have been read on its way."
+
+
+# What a request finds
+
+
+class NotFound(Problem):
+    default_code = "not_found"
+    default_detail = "Not found."
+
+
+class IdTaken(Problem):
+    default_code = "id_taken"
+
+
+class MatchCount(Problem):
+    default_code = "match_count"
+
+
+class RenameRunning(Problem):
+    default_code = "rename_running"
+
+
+class PreconditionFailed(Problem):
+    default_code = "precondition_failed"
+
+
+class PreconditionRequired(Problem):
+    default_code = "precondition_required"
+    default_detail = "Send If-Match with the ETag of the note that you have read."
+
+
+class KeyUsedForAnotherRequest(Problem):
+    default_code = "idempotency_key_reused"
+    default_detail = (
+        "This Idempotency-Key was sent with another request before, or the server has another SECRET_KEY since. "
+        "Choose a new one."
+    )
+
+
+class NoLongerKept(Problem):
+    default_code = "no_longer_kept"
+    default_detail = "This request was carried out before; what it wrote has been erased since."
+
+
+class ResyncRequired(Problem):
+    default_code = "resync_required"
+    default_detail = "The notebook has another history than the one you followed. Start again with since=0."
+
+
+# The service itself
+
+
+class ServerError(Problem):
+    default_code = "server_error"
+    default_detail = "Something went wrong on the server. It has been logged under this request_id."
+
+
+class DatabaseUnavailable(Problem):
+    default_code = "database_unavailable"
