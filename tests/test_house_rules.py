@@ -151,7 +151,7 @@ KNOWN_WRITES = {
     # What is to be done with a tag, and how far it has come; the notes themselves are written by the door.
     "notes/api/operations.py": r"door\.notebook\.tag_renames\.create\(",
     "notes/renames.py": r"(rename\.save\(update_fields=rename\.PROGRESS\)|rename\.notebook\.tags\.filter\()",
-    "notes/api/generics.py": r"self\.notebook\.receipts\.create\(",
+    "notes/api/retries.py": r"door\.notebook\.receipts\.create\(",
     # The names of a notebook and of a key, which are columns of their own.
     "notes/admin/notebooks.py": r"obj\.save\(update_fields=form\.changed_data if change else None\)",
     "notes/admin/keys.py": r"obj\.save\(update_fields=\['name'\]\)",

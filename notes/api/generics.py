@@ -10,10 +10,9 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from notes.api import operations
+from notes.api import retries
 from notes.api.permissions import NotebookPermission
-from notes.api.preconditions import CONDITIONS, Expected, entity_tag, idempotency_key, request_digest
-from notes.api.problems import KeyUsedForAnotherRequest, NoLongerKept
+from notes.api.preconditions import CONDITIONS, Expected, entity_tag
 from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
@@ -92,60 +91,39 @@ class NotebookView(APIView):
 
 
 class WritingView(NotebookView):
-    """A view that writes."""
+    """A view that writes.
+
+    Where an operation returns anything but one Outcome, the view overrides `for_receipt`, `outcome_of`, `response_for`.
+    """
 
     def write(self, operation):
-        """Carry out one operation while the door is open, and answer with its outcome.
-
-        A repeat of an Idempotency-Key is answered with what the first request did, and changes nothing: its receipt
-        was stored in the same transaction as its writes.
-        """
-        fields, expected, key = self.request.data, Expected.of(self.request), idempotency_key(self.request)
+        """Carry out one operation while the door is open, and answer with its outcome; a repeat changes nothing."""
+        fields, expected, key = self.request.data, Expected.of(self.request), retries.key_of(self.request)
         if self.request.FILES:
             raise ParseError("Files are not taken; send text.")
         if self.request.method == "PATCH" and not self.request.content_type:
             raise ParseError("There is no body: send what shall change.")
         with Door(self.notebook, self.access.writer) as door:
-            receipt = self.receipt(key)
+            receipt = retries.receipt_of(door, key)
             if receipt is None:
                 outcome = operation(door, self.kwargs.get("id"), fields, expected)
-                self.keep_receipt(key, outcome)
+                retries.keep_receipt(door, key, self.request, self.for_receipt(outcome))
         if receipt is None:
-            return self.answer(outcome)
-        if receipt.request_digest != request_digest(self.request):
-            raise KeyUsedForAnotherRequest
-        response = self.answer(self.outcome_of(receipt))
+            return self.response_for(outcome)
+        retries.raise_422_if_another_request(receipt, self.request)
+        response = self.response_for(self.outcome_of(receipt))
         response["Idempotency-Replayed"] = "true"
         return response
 
-    def receipt(self, key):
-        return key and self.notebook.receipts.filter(writer=self.access.writer.id, key=key).first()
-
-    def keep_receipt(self, key, outcome):
-        if key:
-            self.notebook.receipts.create(
-                writer=self.access.writer.id,
-                key=key,
-                request_digest=request_digest(self.request),
-                outcomes=self.numbers(outcome),
-            )
-
-    def numbers(self, outcome):
+    def for_receipt(self, outcome):
         """Return an outcome as a receipt keeps it: by the number of the write, without content."""
         return [[outcome.status, outcome.note.revision]]
 
     def outcome_of(self, receipt):
         [outcome] = receipt.outcomes
-        return self.as_it_was(*outcome)
+        return retries.outcome_at(self.notebook, *outcome)
 
-    def as_it_was(self, status_code, number):
-        """Return the Outcome with the note as that write left it. A NoLongerKept where its content was erased."""
-        revision = self.notebook.revisions.select_related("note").get(number=number)
-        if revision.body is None and status_code != status.HTTP_204_NO_CONTENT:
-            raise NoLongerKept
-        return operations.Outcome(status_code, revision.as_note())
-
-    def answer(self, outcome):
+    def response_for(self, outcome):
         if outcome.status == status.HTTP_204_NO_CONTENT:
             return Response(status=outcome.status)
         response = Response(NoteSerializer(outcome.note).data, status=outcome.status)

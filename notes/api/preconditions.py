@@ -1,23 +1,18 @@
-"""Conditional requests (RFC 9110, 13) and retries (Idempotency-Key): what must hold for a request to be carried out."""
+"""Conditional requests (RFC 9110, 13): what must hold for a request to be carried out."""
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.utils.crypto import salted_hmac
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS
 
 from notes.api.problems import PreconditionFailed, PreconditionRequired
 from notes.api.serializers import NoteSerializer, TrashedNoteSerializer
 
+CONDITIONS = ["If-Match", "If-None-Match"]
 ANY = "*"
 ENTITY_TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"[ \t]*')
-# Bare, or as the IETF draft has it: a string in quotes (RFC 9651, 3.3.3).
-BARE_KEY = re.compile(r"[!#-~]{1,255}")
-QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
 
 
 @dataclass(frozen=True)
@@ -91,33 +86,3 @@ def raise_428_if_unconditional(expected):
 def raise_412(note, detail):
     serializer_class = TrashedNoteSerializer if note.deleted_at else NoteSerializer
     raise PreconditionFailed(detail, current=serializer_class(note).data)
-
-
-def idempotency_key(request):
-    """Return the request's Idempotency-Key, in quotes or bare the same one; None without one."""
-    text = request.headers.get("Idempotency-Key")
-    if text is None or BARE_KEY.fullmatch(text):
-        return text
-    if match := QUOTED_KEY.fullmatch(text):
-        return re.sub(r"\\(.)", r"\1", match[1])
-    detail = "Write 1 to 255 visible ASCII characters, in double quotes or without any; a UUID is a good one."
-    raise ValidationError({"Idempotency-Key": [detail]})
-
-
-def request_digest(request):
-    """Return what tells one request from another: method, address, conditions and content.
-
-    The SECRET_KEY is part of it. Otherwise a receipt would tell whoever has a copy of the database which guess at a
-    purged text is right.
-    """
-    parts = [
-        request.method,
-        request.path.rstrip("/"),
-        *(request.headers.get(name) for name in CONDITIONS),
-        request.data,
-    ]
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return salted_hmac("notes.receipt", digest, algorithm="sha256").hexdigest()
-
-
-CONDITIONS = ["If-Match", "If-None-Match"]

@@ -4,7 +4,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
-from notes.api import operations
+from notes.api import operations, retries
 from notes.api.fields import parsed_uuid
 from notes.api.generics import NotebookView, WritingView
 from notes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, page_with_bodies
@@ -99,13 +99,13 @@ class BatchView(WritingView):
         operations = request.data.get("operations") if isinstance(request.data, dict) else None
         return max(1, len(operations)) if isinstance(operations, list) else 1
 
-    def numbers(self, outcomes):
+    def for_receipt(self, outcomes):
         return [[outcome.status, outcome.note.revision] for outcome in outcomes]
 
     def outcome_of(self, receipt):
-        return [self.as_it_was(*outcome) for outcome in receipt.outcomes]
+        return [retries.outcome_at(self.notebook, *outcome) for outcome in receipt.outcomes]
 
-    def answer(self, outcomes):
+    def response_for(self, outcomes):
         last = {outcome.note.uuid: outcome for outcome in outcomes}
         results = [result(outcome, in_full=outcome is last[outcome.note.uuid]) for outcome in outcomes]
         return Response({"results": results})

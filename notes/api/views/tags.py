@@ -50,7 +50,7 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
         """
         return self.write(operations.rename_tag)
 
-    def numbers(self, rename):
+    def for_receipt(self, rename):
         return {"rename": rename.pk}
 
     def outcome_of(self, receipt):
@@ -59,6 +59,6 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
             return TagRename(notes=receipt.outcomes["notes"], finished_at=receipt.written_at)
         return self.notebook.tag_renames.get(pk=receipt.outcomes["rename"])
 
-    def answer(self, rename):
+    def response_for(self, rename):
         renames.finish(rename)
         return Response({"name": operations.wanted_tag(self.request.data)["name"], "notes": rename.notes})
