@@ -1,8 +1,10 @@
 """SQLite's file, looked at before a server starts: a lost one must not be answered with an empty service."""
 
-from notes import databases
+import os
+import sqlite3
+from contextlib import closing
 
-FIRST_BYTES = b"SQLite format 3\0"
+from notes import databases
 
 
 def problem_of(database):
@@ -13,17 +15,23 @@ def problem_of(database):
     path = databases.file_of(database)
     if path is None:
         return None
-    try:
-        with path.open("rb") as file:
-            first_bytes = file.read(len(FIRST_BYTES))
-    except FileNotFoundError:
+    if not path.exists():
         if not path.parent.is_dir():
             return f"The folder of the database {path} is not there: is its disk mounted?"
         return f"The database {path} is not there: put it back, or make a new, empty one with manage.py migrate."
-    except OSError as error:
-        return f"The database {path} cannot be read: {error.strerror}."
-    if not first_bytes:
+    if not path.is_file():
+        return f"The database {path} is a folder, not a file."
+    if not os.access(path, os.R_OK | os.W_OK):
+        return f"The database {path} may not be read and written: look at its owner and permissions."
+    if not path.stat().st_size:
         return f"The database {path} is an empty file: put it back, or make a new one with manage.py migrate."
-    if first_bytes != FIRST_BYTES:
-        return f"The file {path} is no SQLite database: DATABASE_URL names the wrong one, or it was overwritten."
+    try:
+        # By SQLite itself. Whoever opens and closes the file takes all locks on it from the connections of the process
+        # (https://sqlite.org/howtocorrupt.html, 2.2).
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            return f"The file {path} is no SQLite database: DATABASE_URL names the wrong one, or it was overwritten."
+        return f"The database {path} cannot be read: {error}."
     return None
