@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -214,3 +215,17 @@ def test_a_database_that_is_there_is_migrated():
         call_command("migrate", existing=True, verbosity=0)
     except CommandError as error:
         pytest.fail(str(error))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite's file")
+def test_a_look_at_the_file_leaves_their_locks_to_the_open_connections(notebook):
+    connection.ensure_connection()
+    name = connection.settings_dict["NAME"]
+
+    assert database_file.problem_of(connection.settings_dict) is None
+
+    # The last one to close a database deletes its log. This process is still there.
+    visit = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM notes_note').fetchone()"
+    subprocess.run([sys.executable, "-c", visit, name], check=True)
+    assert Path(f"{name}-wal").exists()
