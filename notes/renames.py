@@ -15,6 +15,7 @@ from notes import databases
 from notes.door import Door
 from notes.models import TagRename
 from notes.search import index
+from notes.search.engine import Hit
 from notes.search.query import Query, Term
 from notes.search.ranking import IN_TEXT
 from notes.tags import key
@@ -69,9 +70,9 @@ def go_on(door, rename):
 def next_in_index(rename):
     """Return (positions of notes with the tag, the last of them); ([], None) at the end."""
     query = Query((Term(tag=rename.old),))
-    after = None if rename.position is None else (IN_TEXT, rename.position)
+    after = None if rename.position is None else Hit(IN_TEXT, rename.position)
     hits = index.page(rename.notebook, query, by_relevance=False, ascending=True, after=after, limit=MAX_NOTES)
-    positions = [position for _, position in hits]
+    positions = [hit.position for hit in hits]
     return positions, positions[-1] if positions else None
 
 

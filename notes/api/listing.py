@@ -12,6 +12,7 @@ from notes.api.query_params import Ids, Names, invalid_parameter
 from notes.models import Notebook
 from notes.querysets import positions_between
 from notes.search import index
+from notes.search.engine import Hit, PositionRange
 from notes.search.query import MAX_QUERY_CHARS, Query, QueryTooLong, Term, parse
 
 NOTE_FIELDS = ["id", "title", "body", "tags", "revision", "created_at", "updated_at", "highlights"]
@@ -97,14 +98,14 @@ class ListRequest(PageRequest):
             self.query,
             by_relevance=self.ordering == "relevance",
             ascending=self.ordering == "created_at",
-            after=self.position,
+            after=Hit(*self.position) if self.position else None,
             limit=self.limit + 1,
-            within=notes if self.params.keys() & BOUNDS else None,
-            between=self.position_range,
+            candidates=notes if self.params.keys() & BOUNDS else None,
+            position_range=self.position_range,
         )
 
         def fetch(notes: QuerySet, count: int) -> list[Any]:
-            positions = [position for _, position in hits[:count]]
+            positions = [hit.position for hit in hits[:count]]
             # A hit may have been deleted since the search ran.
             found = {note.position: note for note in notes.filter(position__among=positions)}
             return [found.get(position) for position in positions]
@@ -142,7 +143,7 @@ class ListRequest(PageRequest):
         return notes if self.needs_body else notes.defer("body")
 
     @property
-    def position_range(self) -> tuple[int | None, int | None]:
+    def position_range(self) -> PositionRange:
         """The positions that the notes lie in, as far as the bounds of time tell."""
         ends = [self.params[name] for name in ("created_before", "updated_before") if name in self.params]
         return positions_between(self.params.get("created_after"), min(ends, default=None))

@@ -105,7 +105,7 @@ def purge(door, note_id, fields, expected):
     note = expected_note(door.notebook.notes.trashed(), note_id, expected)
     valid(NothingSerializer, fields)
     door.purge(note)
-    index.erase_soon()
+    index.erase_after_commit()
     return Outcome(204, note)
 
 

@@ -1,41 +1,96 @@
 """One search in one notebook: what both databases share."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
+
+from notes.search.query import Query, Term
+from notes.search.ranking import Conditions
 
 TABLE = "notes_search"
 
 
-class Search:
+class Hit(NamedTuple):
+    """A note that a search found: the rank of its group, and its position."""
+
+    rank: int
+    position: int
+
+
+class PositionRange(NamedTuple):
+    """The positions from `first` on and before `end`; None where there is no bound."""
+
+    first: int | None = None
+    end: int | None = None
+
+
+EVERYWHERE = PositionRange()
+
+
+class SQL(NamedTuple):
+    text: str
+    params: Sequence[Any] = ()
+
+
+class Search(ABC):
     """One search in one notebook."""
 
-    # Of so few notes each is looked at for the words, of more each hit is looked up among them.
+    # Up to this many candidates are checked one by one; beyond, each hit is looked up among them.
     FEW = 1000
+    POSITION: ClassVar[str]
+    FENCE: ClassVar[str]
 
-    def __init__(self, cursor, notebook, query, *, ascending=False, within=None, between=(None, None)):
+    def __init__(
+        self,
+        cursor: CursorWrapper,
+        notebook: Any,
+        query: Query,
+        *,
+        ascending: bool = False,
+        candidates: QuerySet | None = None,
+        position_range: PositionRange = EVERYWHERE,
+    ) -> None:
         self.cursor = cursor
         self.notebook = notebook
         self.query = query
         self.ascending = ascending
-        first, end = between
+        first, end = position_range
         self.bounds = f" AND {self.POSITION} >= {first}" if first is not None else ""
         self.bounds += f" AND {self.POSITION} < {end}" if end is not None else ""
-        self.among_few, self.within, self.within_params = False, "", ()
-        if within is not None:
-            few = list(within.order_by().values_list("position", flat=True)[: self.FEW + 1])
+        self.among_few, self.is_candidate = False, SQL("")
+        if candidates is not None:
+            few = list(candidates.order_by().values_list("position", flat=True)[: self.FEW + 1])
             if len(few) <= self.FEW:
                 self.among_few, self.bounds = True, self.bounds_of(few)
             else:
-                note = within.order_by().filter(position=RawSQL(f"{TABLE}.{self.POSITION}", ())).values("pk")
-                sql, self.within_params = note.query.get_compiler(connection=connection).as_sql()
-                self.within = f" AND EXISTS ({sql}{self.FENCE})"
+                note = candidates.order_by().filter(position=RawSQL(f"{TABLE}.{self.POSITION}", ())).values("pk")
+                text, params = note.query.get_compiler(connection=connection).as_sql()
+                self.is_candidate = SQL(f" AND EXISTS ({text}{self.FENCE})", params)
 
-    def behind(self, position):
+    @abstractmethod
+    def bounds_of(self, positions: list[int]) -> str:
+        """Return the SQL condition: at one of these positions."""
+
+    @abstractmethod
+    def hits(
+        self, terms: list[Term], conditions: Conditions, excluded: Conditions, after: int | None, limit: int
+    ) -> list[int]:
+        """Return the positions of at most `limit` notes behind `after` that have all terms and conditions.
+
+        Those that have all the excluded conditions are left out: they are hits of a better group.
+        """
+
+    def bounds_after(self, position: int | None) -> str:
         """Return the SQL condition: behind this hit, if there is one, and within the bounds."""
         if position is None:
             return self.bounds
         return f"{self.bounds} AND {self.POSITION} {'>' if self.ascending else '<'} {position}"
 
     @property
-    def direction(self):
+    def direction(self) -> str:
         return "ASC" if self.ascending else "DESC"

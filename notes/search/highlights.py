@@ -1,14 +1,20 @@
 """Where a text has what a search asks for. No ORM, no SQL, no HTTP."""
 
 from bisect import bisect_right
+from typing import Any
 
-from notes.search.words import spans
+from notes.search.query import Query
+from notes.search.words import Span, spans
 
 FRAGMENT_CHARS = 160
 MAX_FRAGMENTS = 3
 
 
-def highlights(query, text):
+# Start, end, and the number of the term.
+Match = tuple[int, int, int]
+
+
+def highlights(query: Query, text: str) -> list[dict[str, Any]]:
     """Return up to three fragments of the text in which the search matches, in the order of the text.
 
     Each is {"start", "text", "matches": [[start, end], ...]}; all numbers count characters from the beginning of the
@@ -25,14 +31,15 @@ def highlights(query, text):
     return [fragment(group, found, text) for group in sorted(best[:MAX_FRAGMENTS])]
 
 
-def matches_in(query, found):
-    """Return (start, end, number of the term) for each match, in the order of the text."""
-    starts, place = [], 1
+def matches_in(query: Query, found: list[Span]) -> list[Match]:
+    """Return the matches in the order of the text."""
+    starts: list[int] = []
+    place = 1
     for word, _, _ in found:
         starts.append(place)
         place += len(word) + 1
     line = " " + " ".join(word for word, _, _ in found) + " "
-    matches = []
+    matches: list[Match] = []
     for number, term in enumerate(query.wanted):
         needle = " " + " ".join(term.words) + ("" if term.is_prefix else " ")
         at = line.find(needle)
@@ -44,9 +51,9 @@ def matches_in(query, found):
     return sorted(matches)
 
 
-def grouped(matches):
+def grouped(matches: list[Match]) -> list[list[Match]]:
     """Return the matches in groups that fit one fragment each."""
-    groups = []
+    groups: list[list[Match]] = []
     for match in matches:
         if groups and match[1] - groups[-1][0][0] <= FRAGMENT_CHARS:
             groups[-1].append(match)
@@ -55,14 +62,14 @@ def grouped(matches):
     return groups
 
 
-def fragment(group, found, text):
+def fragment(group: list[Match], found: list[Span], text: str) -> dict[str, Any]:
     """Return the fragment around a group of matches, cut between words."""
     begins, ends = [begin for _, begin, _ in found], [end for _, _, end in found]
     first, last = group[0][0], max(end for _, end, _ in group)
     room = max(0, FRAGMENT_CHARS - (last - first)) // 2
     start = 0 if first <= room else begins[min(bisect_right(begins, first - room), bisect_right(begins, first) - 1)]
     stop = len(text) if last + room >= len(text) else max(last, ends[bisect_right(ends, last + room) - 1])
-    merged = []
+    merged: list[list[int]] = []
     for begin, end, _ in group:
         if merged and begin <= merged[-1][1]:
             merged[-1][1] = max(end, merged[-1][1])

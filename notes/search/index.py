@@ -4,14 +4,17 @@ The door writes the index in the transaction that writes the note. `position` is
 newest first, and both engines can stream their hits in that order.
 """
 
+from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
-from notes.search.engine import TABLE
+from notes.search.engine import EVERYWHERE, SQL, TABLE, Hit, PositionRange
 from notes.search.postgresql import PostgreSQL
 from notes.search.query import Query
-from notes.search.ranking import ALL_IN_TITLE, IN_TEXT, groups
+from notes.search.ranking import ALL_IN_TITLE, IN_TEXT, Conditions, Group, groups
 from notes.search.sqlite import SQLite
 
 # The number of the terms that the index holds. Whoever changes them, or the words of notes/search/words.py, raises it:
@@ -20,11 +23,11 @@ FORMAT = 1
 UNFINISHED = 0
 
 
-def current_format():
+def current_format() -> int:
     return FORMAT
 
 
-def add(notes):
+def add(notes: Iterable[Any]) -> None:
     """Add notes that are not in the index, as far as they are live."""
     # FTS5 writes out what it has gathered whenever a position is below the last one: so, in order.
     live = sorted((note for note in notes if note.deleted_at is None), key=lambda note: note.position)
@@ -33,7 +36,7 @@ def add(notes):
             engine().add(cursor, live)
 
 
-def refresh(notes):
+def refresh(notes: list[Any]) -> None:
     """Index the notes as they are now, whether they are in the index or not."""
     if not notes:
         return
@@ -42,7 +45,7 @@ def refresh(notes):
     add(notes)
 
 
-def clear():
+def clear() -> None:
     """Empty the index; make it anew where it is missing or broken."""
     execute(engine().DROP + engine().CREATE)
 
@@ -51,13 +54,13 @@ def clear():
 A_MOMENT = 0.05
 
 
-def erase_soon():
+def erase_after_commit() -> None:
     """Wipe out what a purge has removed from the index, as far as that is done in a moment; `erase` does the rest."""
-    # The purge is done by then: that this may fail must not be told as its failure.
+    # The purge has committed; a failure here must not look like a failed purge.
     transaction.on_commit(partial(erase, seconds=A_MOMENT), robust=True)
 
 
-def erase(seconds=None):
+def erase(seconds: float | None = None) -> None:
     """Wipe out what was removed from the index, where the database only marks it as gone. Not in a transaction.
 
     SQLite: merges the index to its end, or for so long. PostgreSQL: VACUUM, which cannot be stopped half-way.
@@ -66,55 +69,68 @@ def erase(seconds=None):
         engine().erase(cursor, seconds)
 
 
-def execute(statements):
+def execute(statements: Iterable[str]) -> None:
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
 
 
-def is_there():
+def is_there() -> bool:
     return TABLE in connection.introspection.table_names()
 
 
-def size(notebook):
+def size(notebook: Any) -> int:
     """Return how many notes of a notebook are in the index."""
     with connection.cursor() as cursor:
         return engine()(cursor, notebook, Query()).size()
 
 
-def compare(notes):
+def compare(notes: list[Any]) -> dict[int, bool]:
     """Return {pk: whether the index has the words that the note has now}, of those notes that are in the index."""
     with connection.cursor() as cursor:
         return engine().compare(cursor, notes)
 
 
-def page(notebook, query, *, by_relevance, limit, after=None, ascending=False, within=None, between=(None, None)):
-    """Return [(rank, position)]: at most `limit` hits behind the hit `after`.
+def page(
+    notebook: Any,
+    query: Query,
+    *,
+    by_relevance: bool,
+    limit: int,
+    after: Hit | None = None,
+    ascending: bool = False,
+    candidates: QuerySet | None = None,
+    position_range: PositionRange = EVERYWHERE,
+) -> list[Hit]:
+    """Return at most `limit` hits behind the hit `after`.
 
-    By relevance they come in groups (see `groups`), the newest first in each; otherwise in one, whose rank is 0.
-    `within` is a QuerySet of notes that the hits must be among, `between` the positions (first, end) that it lies in.
-    One query a group, at most six; one for `within`; PostgreSQL may need some more.
+    By relevance they come in groups (see `groups`), the newest first in each; otherwise in one, whose rank is 0. Hits
+    are among the candidates, if any are given, and within the range. One query a group, at most six, and one for the
+    candidates; PostgreSQL may need some more.
     """
     with connection.cursor() as cursor:
-        search = engine()(cursor, notebook, query, ascending=ascending, within=within, between=between)
-        hits, better = [], []
-        for rank, conditions in groups(query) if by_relevance else [(IN_TEXT, [])]:
-            if after is None or rank <= after[0]:
-                beyond = after[1] if after and rank == after[0] else None
+        search = engine()(
+            cursor, notebook, query, ascending=ascending, candidates=candidates, position_range=position_range
+        )
+        hits: list[Hit] = []
+        excluded: Conditions = []
+        for rank, conditions in groups(query) if by_relevance else [Group(IN_TEXT, [])]:
+            if after is None or rank <= after.rank:
+                position = after.position if after and rank == after.rank else None
                 # The better groups have all words in the title: there is no need to look for them in the text.
                 terms = query.others if rank >= ALL_IN_TITLE else query.others + query.wanted
-                found = search.hits(terms, conditions, better, beyond, limit - len(hits))
-                hits += [(rank, position) for position in found]
+                found = search.hits(terms, conditions, excluded, position, limit - len(hits))
+                hits += [Hit(rank, position) for position in found]
                 if len(hits) == limit:
                     break
-            better = conditions
+            excluded = conditions
         return hits
 
 
-def matching(notebook, query):
-    """Return (SQL, params) of the condition that a note is a hit. Its cost grows with the number of all hits."""
+def matching(notebook: Any, query: Query) -> SQL:
+    """Return the condition that a note is a hit. Its cost grows with the number of all hits."""
     return engine()(None, notebook, query).among_hits()
 
 
-def engine():
+def engine() -> type[SQLite] | type[PostgreSQL]:
     return {"sqlite": SQLite, "postgresql": PostgreSQL}[connection.vendor]

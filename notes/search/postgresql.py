@@ -1,17 +1,43 @@
 """The search index of PostgreSQL: a GIN index of tsvectors."""
 
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Any, NamedTuple
 
-from notes.search.engine import TABLE, Search
+from django.db.backends.utils import CursorWrapper
+
+from notes.search.engine import SQL, TABLE, Search
+from notes.search.query import Term
+from notes.search.ranking import Conditions
 from notes.search.terms import indexed, term_words
+
+
+class Vector(NamedTuple):
+    """What the index stores of a note: the text of a tsvector, and its words as long text where places do not fit."""
+
+    words: str
+    long_text: str | None
+
+
+class Condition(NamedTuple):
+    """A tsquery for the index, and the SQL for what the index cannot tell: whether words stand side by side."""
+
+    tsquery: str
+    check: SQL
+
+
+class Looked(NamedTuple):
+    """The hits among the notes that were looked at, and the last of these notes; None when there are no more."""
+
+    hits: list[int]
+    last: int | None
 
 
 class PostgreSQL(Search):
     """GIN gathers all notes with a word before it can sort them; with a second word it reads through both lists.
 
-    So a word is not one and the same term for all time: each term begins with the notebook and the period of its note,
-    as in `7:98:word`, and a search goes from period to period until it has its hits. In a query `~` is the period's
-    number.
+    So terms are split by notebook and period, e.g. `7:98:word`. A search goes from period to period until it has its
+    hits. In a query `~` is the period's number.
     """
 
     POSITION = "position"
@@ -20,7 +46,7 @@ class PostgreSQL(Search):
     # PostgreSQL keeps no more places of words than these, of one word and in all.
     MAX_PLACES_OF_ONE = 255
     MAX_PLACE = 16_383
-    # A tsvector takes a megabyte. Only a list of all the characters there are comes near; its end is not found.
+    # A tsvector holds 1 MB. Only a text of nearly all of Unicode exceeds it; the rest is not indexed.
     MAX_BYTES = 1_000_000
     # This many of the newest notes are looked through before the GIN index is asked: a common word's hits are there.
     NEWEST = 100
@@ -36,11 +62,11 @@ class PostgreSQL(Search):
     ]
 
     @classmethod
-    def row(cls, note):
+    def row(cls, note: Any) -> tuple[Any, ...]:
         return note.pk, note.notebook_id, note.position, *cls.vector(note)
 
     @classmethod
-    def add(cls, cursor, notes):
+    def add(cls, cursor: CursorWrapper, notes: Iterable[Any]) -> None:
         cursor.executemany(
             f"INSERT INTO {TABLE} (note_id, notebook_id, position, words, long_text) "
             "VALUES (%s, %s, %s, %s::tsvector, %s)",
@@ -48,7 +74,7 @@ class PostgreSQL(Search):
         )
 
     @classmethod
-    def compare(cls, cursor, notes):
+    def compare(cls, cursor: CursorWrapper, notes: Iterable[Any]) -> dict[int, bool]:
         columns = [list(column) for column in zip(*map(cls.row, notes))]
         cursor.execute(
             "SELECT note_id, (indexed.notebook_id, indexed.position, indexed.words, indexed.long_text) "
@@ -60,24 +86,23 @@ class PostgreSQL(Search):
         return dict(cursor.fetchall())
 
     @staticmethod
-    def remove(cursor, notes):
+    def remove(cursor: CursorWrapper, notes: Iterable[Any]) -> None:
         cursor.execute(f"DELETE FROM {TABLE} WHERE note_id = ANY(%s)", [[note.pk for note in notes]])
 
     @staticmethod
-    def erase(cursor, seconds):
+    def erase(cursor: CursorWrapper, seconds: float | None) -> None:
         if seconds is None:
             cursor.execute(f"VACUUM {TABLE}")
 
     @classmethod
-    def vector(cls, note):
-        """Return (text of a tsvector, None), or with the words as long text where the places would not fit.
+    def vector(cls, note: Any) -> Vector:
+        """Title and body get places of their own, with a gap: so no phrase runs from one into the other.
 
-        Title and body get places of their own with a gap between them, so that no phrase runs from one into the other;
-        the title's marked words get the title's places again.
+        The title's marked words get the title's places again.
         """
         marked, title, body = indexed(note)
         marked = ["", *marked]
-        places = {}
+        places: dict[str, list[int]] = {}
         first_of_body = len(title) + 2
         for start, terms in ((len(title) - len(marked) + 1, marked), (1, title), (first_of_body, body)):
             for place, term in enumerate(terms, start):
@@ -92,114 +117,116 @@ class PostgreSQL(Search):
         )
         if is_long:
             long_text = f" {' '.join(marked + title)} \n {' '.join(body)} "
-            return " ".join(f"'{prefix}{term}'" for term in fitting), long_text
+            return Vector(" ".join(f"'{prefix}{term}'" for term in fitting), long_text)
         with_places = (f":{','.join(map(str, of_one))}" if of_one[0] > 0 else "" for of_one in places.values())
-        return " ".join(f"'{prefix}{term}'{at}" for term, at in zip(places, with_places)), None
+        return Vector(" ".join(f"'{prefix}{term}'{at}" for term, at in zip(places, with_places)), None)
 
-    def bounds_of(self, positions):
+    def bounds_of(self, positions: list[int]) -> str:
         return f" AND position IN ({', '.join(map(str, positions)) or 'NULL'})"
 
-    def hits(self, terms, conditions, better, beyond, limit):
-        query, more, params = self.condition(terms, conditions, better)
-        more, params = more + self.within, [*params, *self.within_params]
-        found = []
+    def hits(
+        self, terms: list[Term], conditions: Conditions, excluded: Conditions, after: int | None, limit: int
+    ) -> list[int]:
+        tsquery, check = self.condition(terms, conditions, excluded)
+        check = SQL(check.text + self.is_candidate.text, [*check.params, *self.is_candidate.params])
+        found: list[int] = []
         if self.among_few or not conditions:
             count = self.FEW + 1 if self.among_few else self.NEWEST
-            found, last = self.newest(query, more, params, beyond, count)
+            found, last = self.newest(tsquery, check, after, count)
             if last is not None and count // 10 <= len(found) < limit:
                 # So common that to walk on is cheaper: half as far again as it should take.
-                found, last = self.newest(query, more, params, beyond, 3 * count * limit // (2 * len(found)))
+                found, last = self.newest(tsquery, check, after, 3 * count * limit // (2 * len(found)))
             if last is None or len(found) >= limit:
                 return found[:limit]
-            beyond = last
-        sql, params = self.all_hits(query, more, params, beyond)
+            after = last
+        sql, params = self.all_hits(tsquery, check, after)
         self.cursor.execute(f"{sql} LIMIT %s", [*params, limit - len(found)])
         return found + [position for (position,) in self.cursor.fetchall()]
 
-    def newest(self, query, more, params, beyond, count):
-        """Return (hits among so many notes behind this one, the last of these notes; None when they are all)."""
+    def newest(self, tsquery: str, check: SQL, after: int | None, count: int) -> Looked:
+        """Look at so many notes behind `after`, one by one."""
         self.cursor.execute(
-            f"SELECT position, {self.IN_OWN_PERIOD}{more} FROM (SELECT * FROM {TABLE} WHERE notebook_id = %s"
-            f"{self.behind(beyond)} ORDER BY position {self.direction} LIMIT %s) AS {TABLE} "
+            f"SELECT position, {self.IN_OWN_PERIOD}{check.text} FROM (SELECT * FROM {TABLE} WHERE notebook_id = %s"
+            f"{self.bounds_after(after)} ORDER BY position {self.direction} LIMIT %s) AS {TABLE} "
             f"ORDER BY position {self.direction}",
-            (query, *params, self.notebook.pk, count),
+            (tsquery, *check.params, self.notebook.pk, count),
         )
         rows = self.cursor.fetchall()
-        return [position for position, is_hit in rows if is_hit], rows[-1][0] if len(rows) == count else None
+        return Looked([position for position, is_hit in rows if is_hit], rows[-1][0] if len(rows) == count else None)
 
-    def all_hits(self, query, more, params, beyond=None):
-        """Return (SQL, params) for the positions of all hits behind this one, period by period.
+    def all_hits(self, tsquery: str, check: SQL, after: int | None = None) -> SQL:
+        """Return the SELECT of the positions of all hits behind `after`, period by period.
 
         Their order is that of the periods, and in each that of its hits: a nested loop, as LATERAL must be.
         """
-        notebook, bits, behind = self.notebook.pk, self.PERIOD_BITS, self.behind(beyond)
+        notebook, bits, bounds = self.notebook.pk, self.PERIOD_BITS, self.bounds_after(after)
         if self.ascending:
             farthest, outside = "min", f"position >= number + 1 << {bits}"
         else:
             farthest, outside = "max", f"position < number << {bits}"
-        # The sum keeps the planner from walking through the notebook from its newest note in search of a rare word.
+        # `position + 0` hides the index, which the planner would scan for a rare word.
         sql = f"""
             WITH RECURSIVE period (number) AS (
-                SELECT {farthest}(position) >> {bits} FROM {TABLE} WHERE notebook_id = %s{behind}
+                SELECT {farthest}(position) >> {bits} FROM {TABLE} WHERE notebook_id = %s{bounds}
                 UNION ALL
-                SELECT (SELECT {farthest}(position) >> {bits} FROM {TABLE} WHERE notebook_id = %s AND {outside}{behind})
+                SELECT (SELECT {farthest}(position) >> {bits} FROM {TABLE} WHERE notebook_id = %s AND {outside}{bounds})
                 FROM period WHERE number IS NOT NULL
             )
             SELECT hit.position FROM period, LATERAL (
                 SELECT position FROM (SELECT words, long_text, position + 0 AS position FROM {TABLE}) AS {TABLE}
-                WHERE words @@ replace(%s, '~', number::text)::tsquery{behind}{more}
+                WHERE words @@ replace(%s, '~', number::text)::tsquery{bounds}{check.text}
                 ORDER BY position {self.direction}
             ) AS hit
             """
-        return sql, [notebook, notebook, query, *params]
+        return SQL(sql, [notebook, notebook, tsquery, *check.params])
 
-    def among_hits(self):
+    def among_hits(self) -> SQL:
         # As an array, so that the planner walks through the hits and not, for each of them, through the notebook.
         sql, params = self.all_hits(*self.condition(self.query.terms))
-        return f"notes_note.position = ANY (ARRAY({sql}))", params
+        return SQL(f"notes_note.position = ANY (ARRAY({sql}))", params)
 
-    def size(self):
+    def size(self) -> int:
         self.cursor.execute(f"SELECT count(*) FROM {TABLE} WHERE notebook_id = %s", [self.notebook.pk])
-        return self.cursor.fetchone()[0]
+        [size] = self.cursor.fetchone()
+        return int(size)
 
-    def condition(self, terms, conditions=(), better=()):
-        """Return (tsquery, SQL, params): all terms and conditions, and not in the better group.
-
-        The SQL is what the index cannot tell: whether the words of a phrase stand side by side.
-        """
+    def condition(
+        self, terms: Sequence[Term], conditions: Sequence[list[Term]] = (), excluded: Sequence[list[Term]] = ()
+    ) -> Condition:
+        """Return the condition: all terms and conditions, and not all that is excluded."""
         wanted = [*([term] for term in terms if not term.is_negated), *conditions]
         banned = [term for term in terms if term.is_negated]
         strict = self.all_of(wanted, " <-> ") or self.quoted("")
-        not_wanted = [self.one(term, " <-> ") for term in banned]
-        if better:
-            not_wanted.append(f"({self.all_of(better, ' <-> ')})")
+        not_wanted = [self.phrase(term, " <-> ") for term in banned]
+        if excluded:
+            not_wanted.append(f"({self.all_of(excluded, ' <-> ')})")
         if not_wanted:
             strict += f" & !({' | '.join(not_wanted)})"
-        has_phrase = any(len(term_words(term)) > 1 for group in (*wanted, banned, *better) for term in group)
+        has_phrase = any(len(term_words(term)) > 1 for group in (*wanted, banned, *excluded) for term in group)
         if not has_phrase:
-            return strict, "", []
+            return Condition(strict, SQL(""))
 
         # Notes too long for places: the index finds those with the words, their text tells where the words stand.
-        params = [strict]
+        params: list[Any] = [strict]
         in_text = [self.in_long_text(group, params) for group in wanted]
         in_text += [f"NOT {self.in_long_text([term], params)}" for term in banned]
-        if better:
-            in_text.append(f"NOT ({' AND '.join(self.in_long_text(group, params) for group in better)})")
+        if excluded:
+            in_text.append(f"NOT ({' AND '.join(self.in_long_text(group, params) for group in excluded)})")
         words_stand_so = f"CASE WHEN long_text IS NULL THEN {self.IN_OWN_PERIOD} ELSE {' AND '.join(in_text)} END"
-        return self.all_of(wanted, " & ") or self.quoted(""), f" AND {words_stand_so}", params
+        return Condition(self.all_of(wanted, " & ") or self.quoted(""), SQL(f" AND {words_stand_so}", params))
 
-    def all_of(self, groups, link):
-        return " & ".join(f"({' | '.join(self.one(term, link) for term in group)})" for group in groups)
+    def all_of(self, groups: Sequence[list[Term]], link: str) -> str:
+        return " & ".join(f"({' | '.join(self.phrase(term, link) for term in group)})" for group in groups)
 
-    def one(self, term, link):
-        phrase = [self.quoted(word) for word in term_words(term)]
-        return f"({link.join(phrase)}{':*' if term.is_prefix else ''})"
+    def phrase(self, term: Term, link: str) -> str:
+        words = [self.quoted(word) for word in term_words(term)]
+        return f"({link.join(words)}{':*' if term.is_prefix else ''})"
 
-    def quoted(self, term):
+    def quoted(self, term: str) -> str:
         """Return the term for a tsquery. Our terms hold neither quotes nor backslashes."""
         return f"'{self.notebook.pk}:~:{term}'"
 
-    def in_long_text(self, group, params):
+    def in_long_text(self, group: list[Term], params: list[Any]) -> str:
         for term in group:
             params.append(f" {' '.join(term_words(term))}{'' if term.is_prefix else ' '}")
         return "(" + " OR ".join("strpos(long_text, %s) > 0" for _ in group) + ")"

@@ -17,7 +17,7 @@ class QueryTooLong(ValueError):
 class Term:
     """One thing that a search asks for: a word, a phrase of several, or a tag."""
 
-    words: tuple = ()
+    words: tuple[str, ...] = ()
     tag: str = ""
     is_negated: bool = False
     is_prefix: bool = False
@@ -25,15 +25,15 @@ class Term:
 
 @dataclass(frozen=True)
 class Query:
-    terms: tuple = ()
+    terms: tuple[Term, ...] = ()
 
     @property
-    def wanted(self):
+    def wanted(self) -> list[Term]:
         """The terms that a note's text must have."""
         return [term for term in self.terms if term.words and not term.is_negated]
 
     @property
-    def others(self):
+    def others(self) -> list[Term]:
         """The tags, and what a note must not have."""
         return [term for term in self.terms if term.tag or term.is_negated]
 
@@ -43,7 +43,7 @@ TERM = re.compile(
 )
 
 
-def parse(text):
+def parse(text: str) -> Query:
     """Return the Query of words, "exact phrases", -without and tag:name; all else in the text is just text.
 
     The last word stands for all that begin with it, while it is being typed. Raises QueryTooLong.
@@ -51,7 +51,8 @@ def parse(text):
     if len(text) > MAX_QUERY_CHARS:
         raise QueryTooLong(f"A search has at most {MAX_QUERY_CHARS} characters.")
     text = re.sub("[“”„]", '"', text.rstrip())
-    terms, count = {}, 0
+    terms: dict[Term, None] = {}
+    count = 0
     for match in TERM.finditer(text):
         written = match["word"] if match["phrase"] is None else match["phrase"]
         is_negated = bool(match["minus"])

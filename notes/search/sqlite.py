@@ -3,10 +3,16 @@
 import math
 import sqlite3
 import time
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import Any
+
+from django.db.backends.utils import CursorWrapper
 
 from notes import databases
-from notes.search.engine import TABLE, Search
+from notes.search.engine import SQL, TABLE, Search
+from notes.search.query import Term
+from notes.search.ranking import Conditions
 from notes.search.terms import indexed, term_words
 from notes.search.words import MIN_PREFIX_CHARS
 
@@ -30,16 +36,16 @@ class SQLite(Search):
     PAGES_OF_A_MERGE = 64
 
     @staticmethod
-    def row(note):
+    def row(note: Any) -> tuple[int, str, str]:
         marked, title, body = indexed(note)
         return note.position, " ".join([notebook_term(note.notebook_id), *marked, *title]), " ".join(body)
 
     @classmethod
-    def add(cls, cursor, notes):
+    def add(cls, cursor: CursorWrapper, notes: Iterable[Any]) -> None:
         cursor.executemany(f"INSERT INTO {TABLE} (rowid, head, body) VALUES (%s, %s, %s)", map(cls.row, notes))
 
     @classmethod
-    def compare(cls, cursor, notes):
+    def compare(cls, cursor: CursorWrapper, notes: Iterable[Any]) -> dict[int, bool]:
         rows = {note.pk: cls.row(note) for note in notes}
         positions = ", ".join(str(row[0]) for row in rows.values()) or "NULL"
         cursor.execute(f"SELECT rowid, head, body FROM {TABLE} WHERE rowid IN ({positions})")
@@ -47,11 +53,11 @@ class SQLite(Search):
         return {pk: indexed_rows[row[0]] == row for pk, row in rows.items() if row[0] in indexed_rows}
 
     @staticmethod
-    def remove(cursor, notes):
+    def remove(cursor: CursorWrapper, notes: Iterable[Any]) -> None:
         cursor.executemany(f"DELETE FROM {TABLE} WHERE rowid = %s", [(note.position,) for note in notes])
 
     @classmethod
-    def erase(cls, cursor, seconds):
+    def erase(cls, cursor: CursorWrapper, seconds: float | None) -> None:
         """Merge the index to its end: until then its older parts hold what was deleted. SQLite 3.42 does so at once."""
         deadline = time.monotonic() + (math.inf if seconds is None else seconds)
         while time.monotonic() < deadline:
@@ -64,59 +70,65 @@ class SQLite(Search):
         with databases.without_waiting():
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def bounds_of(self, positions):
+    def bounds_of(self, positions: list[int]) -> str:
         # The plus keeps the index from being asked once for each of them.
         each = ", ".join(map(str, positions)) or "NULL"
         return f" AND rowid BETWEEN {min(positions, default=0)} AND {max(positions, default=0)} AND +rowid IN ({each})"
 
-    def hits(self, terms, conditions, better, beyond, limit):
+    def hits(
+        self, terms: list[Term], conditions: Conditions, excluded: Conditions, after: int | None, limit: int
+    ) -> list[int]:
         self.cursor.execute(
-            f"SELECT rowid {self.MATCHING}{self.behind(beyond)}{self.within} ORDER BY rowid {self.direction} LIMIT %s",
-            (self.expression(terms, conditions, better), *self.within_params, limit),
+            f"SELECT rowid {self.MATCHING}{self.bounds_after(after)}{self.is_candidate.text} "
+            f"ORDER BY rowid {self.direction} LIMIT %s",
+            (self.expression(terms, conditions, excluded), *self.is_candidate.params, limit),
         )
         return [position for (position,) in self.cursor.fetchall()]
 
-    def among_hits(self):
-        return f"notes_note.position IN (SELECT rowid {self.MATCHING})", [self.expression(self.query.terms)]
+    def among_hits(self) -> SQL:
+        return SQL(f"notes_note.position IN (SELECT rowid {self.MATCHING})", [self.expression(self.query.terms)])
 
-    def size(self):
+    def size(self) -> int:
         self.cursor.execute(f"SELECT count(*) {self.MATCHING}", [self.expression(self.query.terms)])
-        return self.cursor.fetchone()[0]
+        [size] = self.cursor.fetchone()
+        return int(size)
 
-    def expression(self, terms, conditions=(), better=()):
-        """Return the text for MATCH: all terms and conditions, in this notebook, and not in the better group.
+    def expression(
+        self, terms: Sequence[Term], conditions: Sequence[list[Term]] = (), excluded: Sequence[list[Term]] = ()
+    ) -> str:
+        """Return the text for MATCH: all terms and conditions, in this notebook, and not all that is excluded.
 
         Our terms hold neither quotes nor spaces, so that quoted they are never FTS5's syntax.
         """
         wanted = [f'"{notebook_term(self.notebook.pk)}"']
-        wanted += [self.one(term) for term in terms if not term.is_negated]
+        wanted += [self.phrase(term) for term in terms if not term.is_negated]
         wanted += [self.any_of(alternatives) for alternatives in conditions]
-        banned = [self.one(term) for term in terms if term.is_negated]
-        if better:
-            banned.append("(" + " AND ".join(self.any_of(alternatives) for alternatives in better) + ")")
+        banned = [self.phrase(term) for term in terms if term.is_negated]
+        if excluded:
+            banned.append("(" + " AND ".join(self.any_of(alternatives) for alternatives in excluded) + ")")
         expression = "(" + " AND ".join(wanted) + ")"
         return f"{expression} NOT ({' OR '.join(banned)})" if banned else expression
 
-    def any_of(self, alternatives):
-        return "(" + " OR ".join(self.one(term) for term in alternatives) + ")"
+    def any_of(self, alternatives: list[Term]) -> str:
+        return "(" + " OR ".join(self.phrase(term) for term in alternatives) + ")"
 
-    def one(self, term):
-        phrase = term_words(term)
+    def phrase(self, term: Term) -> str:
+        words = term_words(term)
         if not term.is_prefix:
-            return f'"{" ".join(phrase)}"'
+            return f'"{" ".join(words)}"'
         if self.expansion is None:
-            return f'("{" ".join(phrase)}" *)'
-        mark = "=" if phrase[-1].startswith("=") else ""
-        phrases = [" ".join([*phrase[:-1], mark + word]) for word in self.expansion]
+            return f'("{" ".join(words)}" *)'
+        mark = "=" if words[-1].startswith("=") else ""
+        phrases = [" ".join([*words[:-1], mark + word]) for word in self.expansion]
         return "(" + " OR ".join(f'"{phrase}"' for phrase in phrases) + ")"
 
     @cached_property
-    def expansion(self):
+    def expansion(self) -> list[str] | None:
         """All words that begin like the search's last one; None when they are many, or the prefix index has them."""
         [prefix] = [term.words[-1] for term in self.query.wanted if term.is_prefix]
         if len(prefix) <= MIN_PREFIX_CHARS or self.cursor is None:
             return None
-        # Behind the word itself, whose own list may be long to count.
+        # Skip the prefix itself: counting a common word is slow.
         self.cursor.execute(
             f"SELECT term FROM {TABLE}_words WHERE term >= %s AND term < %s LIMIT %s",
             (prefix + "\x01", prefix + "\U0010ffff", self.MAX_EXPANSION),
@@ -125,10 +137,11 @@ class SQLite(Search):
         return None if len(longer) == self.MAX_EXPANSION else [prefix, *longer]
 
 
-def notebook_term(notebook_id):
+def notebook_term(notebook_id: int) -> str:
     return f"~{notebook_id}"
 
 
-def total_changes(cursor):
+def total_changes(cursor: CursorWrapper) -> int:
     cursor.execute("SELECT total_changes()")
-    return cursor.fetchone()[0]
+    [changes] = cursor.fetchone()
+    return int(changes)

@@ -5,29 +5,40 @@ Terms are told apart by a first character that no word has: `word` anywhere in t
 common its words are.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any, NamedTuple
 
 from notes import tags
+from notes.search.query import Term
 from notes.search.words import words
 
 
-def tag_term(name):
+def tag_term(name: str) -> str:
     return "@" + digest(tags.key(name))
 
 
-def title_term(title_words):
+def title_term(title_words: Iterable[str]) -> str:
     return "=!" + digest(" ".join(title_words))
 
 
-def digest(text):
+def digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
-def indexed(note):
-    """Return (marked terms, words of the title, words of the body)."""
+class Indexed(NamedTuple):
+    """What the index holds of a note: marked terms, words of the title, words of the body."""
+
+    marked: list[str]
+    title: list[str]
+    body: list[str]
+
+
+def indexed(note: Any) -> Indexed:
     title = words(note.title)
-    return [*map(tag_term, note.tags), title_term(title), *(f"={word}" for word in title)], title, words(note.body)
+    marked = [*map(tag_term, note.tags), title_term(title), *(f"={word}" for word in title)]
+    return Indexed(marked, title, words(note.body))
 
 
-def term_words(term):
+def term_words(term: Term) -> tuple[str, ...]:
     return (tag_term(term.tag),) if term.tag else term.words

@@ -1,4 +1,4 @@
-"""Words: how text is cut into them, what a search asks for, where a text has them. No ORM, no SQL, no HTTP.
+"""Words: how text is cut into them. No ORM, no SQL, no HTTP.
 
 One tokenizer serves both databases, so that both find the same. It folds case, accents and compatibility forms; makes a
 word of each character where a script has no spaces (and of Korean, whose particles stick to the word); and keeps what
@@ -23,9 +23,9 @@ IGNORED = "\u00ad\u0640\u200c\u200d\u2060\ufeff"
 LETTERS = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
 
 
-def marks():
+def marks() -> str:
     """Return all combining marks as ranges of a regular expression's class."""
-    ranges = []
+    ranges: list[list[int]] = []
     for code in (*range(0x300, 0xD800), *range(0xF900, 0x1F000), *range(0xE0100, 0xE01F0)):
         if unicodedata.category(chr(code))[0] == "M":
             if ranges and ranges[-1][1] == code - 1:
@@ -51,7 +51,7 @@ WHOLE = re.compile(rf"[{SINGLE}{EMOJI}_+#]")
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def folded(run):
+def folded(run: str) -> tuple[str, ...]:
     """Return the words of one matched run, without case, accents and compatibility forms."""
     if run.isascii():
         return (run.lower(),)
@@ -65,11 +65,11 @@ def folded(run):
     return tuple(FOLDED_RUN.findall(unicodedata.normalize("NFC", text).translate(LETTERS)))
 
 
-def words(text):
+def words(text: str) -> list[str]:
     """Return the words of a text. Lines of ASCII, most of most texts, take a short cut."""
     if text.isascii():
         return ASCII_RUN.findall(text.lower())
-    found = []
+    found: list[str] = []
     for line in text.split("\n"):
         if line.isascii():
             found += ASCII_RUN.findall(line.lower())
@@ -79,9 +79,14 @@ def words(text):
     return found
 
 
-def spans(text):
-    """Return (word, start, end) for each word, counted in characters of the text as it is."""
-    found, at = [], 0
+# A word, its start and its end.
+Span = tuple[str, int, int]
+
+
+def spans(text: str) -> list[Span]:
+    """Return a span for each word, counted in characters of the text as it is."""
+    found: list[Span] = []
+    at = 0
     for line in text.split("\n"):
         if line.isascii():
             found += [(match[0], at + match.start(), at + match.end()) for match in ASCII_RUN.finditer(line.lower())]
