@@ -54,9 +54,10 @@ test: .venv/installed-dev  ## The whole suite on SQLite and, beside it, on a Pos
 prove: .venv/installed-dev  ## The longer proofs, on both databases.
 	$(BIN)/python -m tests -m prove
 
-lint: .venv/installed-dev  ## Style and common mistakes.
+lint: .venv/installed-dev  ## Style, common mistakes, and types at the seams.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: .venv/installed-dev  ## Mend the style where a tool can.
 	$(BIN)/ruff check --fix .

@@ -2,13 +2,15 @@
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
+from typing import Any
 
 from notes import databases
 
 
-def problem_of(database):
-    """Return what is wrong with the file of these settings of a database, as a sentence; None where it is well.
+def problem_of(database: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the file of a DATABASES entry, as a sentence; None where it is well.
 
     None for another engine too: a server that does not answer may do so later.
     """

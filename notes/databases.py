@@ -2,10 +2,12 @@
 
 import time
 import traceback
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
@@ -21,17 +23,17 @@ class TooManyWriters(OperationalError):
     """A write has waited for the others as long as it may, or there are too many to wait for."""
 
 
-def file_of(database):
+def file_of(database: Mapping[str, Any]) -> Path | None:
     """Return the SQLite file of a DATABASES entry; None for another engine."""
     return path_of(str(database["NAME"])) if database["ENGINE"] == "notesproject.sqlite" else None
 
 
 @cache
-def path_of(name):
+def path_of(name: str) -> Path:
     return Path(unquote(urlsplit(name).path)).resolve()
 
 
-def close_if_moved():
+def close_if_moved() -> None:
     """Close this thread's connection if its file was moved away or replaced.
 
     It would go on writing to the old file, and what it acknowledges would be lost. Opened anew, it meets the file that
@@ -41,7 +43,7 @@ def close_if_moved():
     if path is None:
         return
     try:
-        now = (path.stat().st_dev, path.stat().st_ino)
+        now: tuple[int, int] | None = (path.stat().st_dev, path.stat().st_ino)
     except OSError:
         now = None
     opened = getattr(connection, "opened_file", now)
@@ -51,7 +53,7 @@ def close_if_moved():
 
 
 @contextmanager
-def snapshot():
+def snapshot() -> Iterator[None]:
     """Read one state of the database until the block ends, however long that takes, and hold up no writer.
 
     Nothing can be written in the block. Inside a transaction it does nothing more.
@@ -87,7 +89,7 @@ PATIENCE_SECONDS = 5
 
 
 @contextmanager
-def write_transaction():
+def write_transaction() -> Iterator[None]:
     """One transaction, for writes. Inside another one it is a part of that."""
     with place_among_writers(), transaction.atomic():
         yield
@@ -95,7 +97,7 @@ def write_transaction():
 
 
 @contextmanager
-def place_among_writers():
+def place_among_writers() -> Iterator[None]:
     # On SQLite the connection itself sees to it (see notesproject/sqlite/base.py).
     if connection.vendor == "sqlite" or connection.in_atomic_block:
         yield
@@ -113,7 +115,7 @@ MAX_REST_SECONDS = 1
 
 
 @contextmanager
-def giving_way():
+def giving_way() -> Iterator[None]:
     """After the block, rest for half as long as it took.
 
     SQLite has no queue of its own: another process that waits to write has to find the lock free when it looks.
@@ -126,7 +128,7 @@ def giving_way():
 
 
 @contextmanager
-def without_waiting():
+def without_waiting() -> Iterator[None]:
     """Fail instead of waiting for a lock: a read must not queue behind writers."""
     if connection.vendor == "sqlite":
         with connection.without_waiting():
@@ -140,7 +142,7 @@ def without_waiting():
             cursor.execute("RESET lock_timeout")
 
 
-def let_go(error):
+def let_go(error: BaseException | None) -> None:
     """Empty the frames of an error that was expected: they hold cursors, for the garbage collector of any thread."""
     while error:
         traceback.clear_frames(error.__traceback__)

@@ -2,6 +2,7 @@
 
 import difflib
 import io
+from typing import Any, NamedTuple, Protocol
 
 # difflib takes quadratic time on long texts without common lines.
 MAX_COMPARED_LINES = 2_000
@@ -12,7 +13,7 @@ MAX_SHOWN_LINE_CHARS = 1000
 CONTEXT_LINES = 3
 
 
-def unified(old, new, old_name="", new_name=""):
+def unified(old: str, new: str, old_name: str = "", new_name: str = "") -> str:
     """Return a unified diff; "" for equal texts. Very long changed parts are shown as replaced whole."""
     old_lines, new_lines = split_lines(old), split_lines(new)
     start = common_length(old_lines, new_lines)
@@ -25,16 +26,16 @@ def unified(old, new, old_name="", new_name=""):
         lines = [f"--- {old_name}\n", f"+++ {new_name}\n", header]
         lines += [f"-{line}" for line in removed] + [f"+{line}" for line in added]
     else:
-        lines = difflib.unified_diff(old_lines, new_lines, old_name, new_name)
+        lines = list(difflib.unified_diff(old_lines, new_lines, old_name, new_name))
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def split_lines(text):
+def split_lines(text: str) -> list[str]:
     """Return the lines with their ends. splitlines() would cut at form feeds and the like, too."""
     return io.StringIO(text, newline="\n").readlines()
 
 
-def common_length(first, second):
+def common_length(first: list[str], second: list[str]) -> int:
     """Return how many lines two lists have in common at their beginning."""
     length = 0
     for one, other in zip(first, second):
@@ -44,8 +45,23 @@ def common_length(first, second):
     return length
 
 
-def for_people(before, after):
-    """Return what a write changed as pairs of a kind ("+", "-", " " or "…") and a line; no pairs when nothing.
+class Line(NamedTuple):
+    """A line of a diff; its kind is "+", "-", " " or "…"."""
+
+    kind: str
+    text: str
+
+
+class Content(Protocol):
+    """A revision, as far as a diff looks at it. Its body is None once it was erased."""
+
+    title: str
+    body: Any
+    tags: list[str]
+
+
+def for_people(before: Content | None, after: Content) -> list[Line] | None:
+    """Return what a write changed; no lines when nothing.
 
     `before` is None for the first write. The answer is None when the text of one of them has been erased.
     """
@@ -55,28 +71,28 @@ def for_people(before, after):
     if old == new:
         return []
     if [line.removesuffix("\r") for line in old] == [line.removesuffix("\r") for line in new]:
-        return [("…", "Only the kind of line breaks (LF or CRLF).")]
+        return [Line("…", "Only the kind of line breaks (LF or CRLF).")]
     # What is equal at both ends is left out first: most edits then compare a few lines, however long the note is.
     start = common_length(old, new)
     end = common_length(old[start:][::-1], new[start:][::-1])
     start, end = max(0, start - CONTEXT_LINES), max(0, end - CONTEXT_LINES)
     old, new = old[start : len(old) - end], new[start : len(new) - end]
     if len(old) + len(new) > MAX_LINES_FOR_PEOPLE:
-        lines = [("-", line) for line in old[: MAX_SHOWN_LINES // 2]] + [("+", line) for line in new]
-        lines[:0] = [("…", f"Too much changed to compare: {len(old):,} lines before, {len(new):,} after.")]
+        lines = [Line("-", line) for line in old[: MAX_SHOWN_LINES // 2]] + [Line("+", line) for line in new]
+        lines[:0] = [Line("…", f"Too much changed to compare: {len(old):,} lines before, {len(new):,} after.")]
     else:
         unified = list(difflib.unified_diff(old, new, n=CONTEXT_LINES, lineterm=""))[2:]
-        lines = [("…", "") if line.startswith("@@") else (line[0], line[1:]) for line in unified][1:]
-    shown = [(kind, shortened(line)) for kind, line in lines[:MAX_SHOWN_LINES]]
+        lines = [Line("…", "") if line.startswith("@@") else Line(line[0], line[1:]) for line in unified][1:]
+    shown = [Line(kind, shortened(line)) for kind, line in lines[:MAX_SHOWN_LINES]]
     if len(lines) > MAX_SHOWN_LINES:
-        shown.append(("…", f"and {len(lines) - MAX_SHOWN_LINES:,} more lines"))
+        shown.append(Line("…", f"and {len(lines) - MAX_SHOWN_LINES:,} more lines"))
     return shown
 
 
-def lines_of(revision):
+def lines_of(revision: Content) -> list[str]:
     return [f"Title: {revision.title}", f"Tags: {', '.join(revision.tags)}", "", *revision.body.split("\n")]
 
 
-def shortened(line):
+def shortened(line: str) -> str:
     more = len(line) - MAX_SHOWN_LINE_CHARS
     return f"{line[:MAX_SHOWN_LINE_CHARS]} … ({more:,} more characters)" if more > 0 else line

@@ -11,8 +11,12 @@ and brings the search index and the tags up to date, once for all that was writt
 
 import random
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
 
 import uuid_utils.compat
 from django.db import connection
@@ -20,8 +24,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from notes import databases
-from notes.models import CONTENT, Note, Notebook, Revision, Tag
-from notes.querysets import POSITIONS_PER_MICROSECOND, first_position
+from notes.models import CONTENT, Note, Notebook, Revision, Tag, Writer
+from notes.querysets import POSITIONS_PER_MICROSECOND, RevisionQuerySet, first_position
 from notes.search import index
 from notes.tags import key as folded
 from notes.tags import normalize
@@ -32,7 +36,7 @@ class NoteHasChanged(Exception):
 
 
 @contextmanager
-def lock(notebook):
+def lock(notebook: Notebook) -> Iterator[int]:
     """Hold the notebook against all other writers, in one transaction; yield the number of its last write.
 
     SQLite locks the whole file (BEGIN IMMEDIATE), PostgreSQL the notebook's row.
@@ -42,30 +46,31 @@ def lock(notebook):
 
 
 class Door:
-    def __init__(self, notebook, by):
+    def __init__(self, notebook: Notebook, by: Writer) -> None:
         self.notebook = notebook
         self.by = by
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._opened = self._open()
         return self._opened.__enter__()
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> bool | None:
         return self._opened.__exit__(*error)
 
     @contextmanager
-    def _open(self):
+    def _open(self) -> Iterator[Self]:
         with lock(self.notebook) as self.revision:
             # Notes by their primary key: as they were when the door opened (None: not there), and as they are.
-            self._before, self._after = {}, {}
+            self._before: dict[int, Note | None] = {}
+            self._after: dict[int, Note] = {}
             yield self
             self._close()
 
-    def create(self, **columns):
+    def create(self, **columns: Any) -> Note:
         """Return the new note. Columns as in `create_many`."""
         return self.create_many([columns])[0]
 
-    def create_many(self, drafts):
+    def create_many(self, drafts: Iterable[dict[str, Any]]) -> list[Note]:
         """Return the new notes, made of dicts: title; body, tags, uuid, created_at, updated_at if they are to be set.
 
         An `uuid` that the notebook knows already is an IntegrityError. A constant number of queries, and one for each
@@ -79,7 +84,7 @@ class Door:
             self._remember(None, note)
         return notes
 
-    def edit(self, note, **changes):
+    def edit(self, note: Note, **changes: Any) -> bool:
         """Change the given columns. If nothing would change, return False and take no number."""
         if "tags" in changes:
             changes["tags"] = normalize(changes["tags"])
@@ -90,34 +95,35 @@ class Door:
         self._write(note, Revision.EDIT, **changes, updated_at=max(timezone.now(), note.updated_at))
         return True
 
-    def trash(self, note):
+    def trash(self, note: Note) -> None:
         """Put the note out of sight. Its content stays."""
         self._write(note, Revision.TRASH, deleted_at=timezone.now())
 
-    def restore(self, note):
+    def restore(self, note: Note) -> bool:
         """Take the note out of the trash. If it is not in it, return False and take no number."""
         if note.deleted_at is None:
             return False
         self._write(note, Revision.RESTORE, deleted_at=None)
         return True
 
-    def revert(self, note, revision):
+    def revert(self, note: Note, revision: Revision) -> bool:
         """Write the content of an old revision again. If the note has it already, return False and take no number."""
         return self.edit(note, **{name: getattr(revision, name) for name in CONTENT})
 
-    def purge(self, note):
+    def purge(self, note: Note) -> None:
         """Erase content and history for good. The row stays as a tombstone, the log rows say who wrote and when."""
         now = timezone.now()
         deleted_at = note.deleted_at or now
         self._write(note, Revision.PURGE, title="", body="", tags=[], deleted_at=deleted_at, purged_at=now)
         erase(note.revisions.all())
 
-    def replace_tag(self, notes, old, new):
+    def replace_tag(self, notes: Iterable[Note], old: str, new: str) -> int:
         """Give these notes one tag in place of another; return how many were edited.
 
         Each note is a write with its own number; a constant number of queries for each 200 of them.
         """
-        edited, now = [], timezone.now()
+        edited: list[Note] = []
+        now = timezone.now()
         for note in notes:
             names = normalize(new if folded(name) == folded(old) else name for name in note.tags)
             if names != note.tags:
@@ -130,7 +136,7 @@ class Door:
         self._log(Revision.EDIT, edited, ["tags"])
         return len(edited)
 
-    def _write(self, note, action, **columns):
+    def _write(self, note: Note, action: str, **columns: Any) -> None:
         before = copy(note)
         columns["revision"] = self.revision + 1
         # Compare and set: an UPDATE of the row as it was read, of these columns only. save() would write all columns,
@@ -143,7 +149,7 @@ class Door:
         self._log(action, [note], [name for name in CONTENT if name in columns])
         self._remember(before, note)
 
-    def _log(self, action, notes, changed):
+    def _log(self, action: str, notes: Sequence[Note], changed: list[str]) -> None:
         """Append a row for each note as it is stored now, under the numbers that the notes bear."""
         columns = {
             "action": action,
@@ -165,11 +171,11 @@ class Door:
             )
         self.revision += len(notes)
 
-    def _remember(self, before, note):
+    def _remember(self, before: Note | None, note: Note) -> None:
         self._before.setdefault(note.pk, before)
         self._after[note.pk] = note
 
-    def _close(self):
+    def _close(self) -> None:
         if not self._after:
             return
         Notebook.objects.filter(pk=self.notebook.pk).update(revision=self.revision)
@@ -179,7 +185,17 @@ class Door:
         recount(self.notebook, removed=before.values(), added=self._after.values())
 
 
-def drafted(notebook, revision, *, title, body="", tags=(), uuid=None, created_at=None, updated_at=None):
+def drafted(
+    notebook: Notebook,
+    revision: int,
+    *,
+    title: str,
+    body: str = "",
+    tags: Iterable[str] = (),
+    uuid: UUID | None = None,
+    created_at: datetime | None = None,
+    updated_at: datetime | None = None,
+) -> Note:
     """Return a note that is not stored yet. `updated_at` is never before `created_at`, even if a file says so."""
     created_at = created_at or updated_at or timezone.now()
     return Note(
@@ -194,12 +210,13 @@ def drafted(notebook, revision, *, title, body="", tags=(), uuid=None, created_a
     )
 
 
-def assign_positions(notes):
+def assign_positions(notes: Iterable[Note]) -> None:
     """Set `position` of notes that are not stored yet: created_at in sixteenths of a microsecond.
 
     Notes of the same moment (a folder imported with dates alone) spread over a wider and wider neighbourhood.
     """
-    pending, taken, width = list(notes), set(), POSITIONS_PER_MICROSECOND
+    pending, width = list(notes), POSITIONS_PER_MICROSECOND
+    taken: set[int] = set()
     while pending:
         for note in pending:
             note.position = first_position(note.created_at) + random.randrange(width)
@@ -214,21 +231,22 @@ def assign_positions(notes):
         pending, width = again, width * POSITIONS_PER_MICROSECOND
 
 
-def erase(revisions):
+def erase(revisions: RevisionQuerySet) -> int:
     """Erase the content of these revisions; return how many. Who wrote, when and what was done stays."""
     return revisions.update(title=None, body=None, tags=None)
 
 
-def recount(notebook, *, removed=(), added=()):
+def recount(notebook: Notebook, *, removed: Iterable[Note] = (), added: Iterable[Note] = ()) -> None:
     """Count the tags of notes as they were and as they are; only the live ones count. Under the notebook's lock."""
-    names, change = {}, Counter()
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
     for notes, one in ((removed, -1), (added, 1)):
         for note in notes:
             if note.deleted_at is None:
                 for name in note.tags:
                     names.setdefault(folded(name), name)
-                    change[folded(name)] += one
-    change = {key: count for key, count in change.items() if count}
+                    counts[folded(name)] += one
+    change = {key: count for key, count in counts.items() if count}
     if not change:
         return
     known = notebook.tags.filter(key__among=change)
@@ -241,7 +259,7 @@ def recount(notebook, *, removed=(), added=()):
         known.filter(notes=0).delete()
 
 
-def recount_all(notebook):
+def recount_all(notebook: Notebook) -> None:
     """Count the tags of all live notes of a notebook. Under the notebook's lock."""
     notebook.tags.all().delete()
     recount(notebook, added=notebook.notes.live().only("tags", "deleted_at"))

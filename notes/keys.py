@@ -11,19 +11,19 @@ RANDOM_CHARS = 32
 CHECKSUM_CHARS = 6
 
 
-def generate():
+def generate() -> str:
     """Return a new key: about 190 random bits. The prefix is for scanners that look for leaked secrets."""
     random = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_CHARS))
     return PREFIX + random + checksum(random)
 
 
-def is_well_formed(text):
+def is_well_formed(text: str) -> bool:
     """Tell a mistyped key from a wrong one, without asking the database."""
     random, check = text[len(PREFIX) : -CHECKSUM_CHARS], text[-CHECKSUM_CHARS:]
     return text.startswith(PREFIX) and len(random) == RANDOM_CHARS and checksum(random) == check
 
 
-def checksum(text):
+def checksum(text: str) -> str:
     number = zlib.crc32(text.encode("utf-8", "surrogateescape"))
     digits = ""
     for _ in range(CHECKSUM_CHARS):
@@ -32,6 +32,6 @@ def checksum(text):
     return digits
 
 
-def digest(text):
+def digest(text: str) -> str:
     """Return what is stored of a key. A fast hash is enough: there is nothing to guess in 190 random bits."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

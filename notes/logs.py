@@ -8,7 +8,7 @@ class ShortSecurityFilter(logging.Filter):
 
     MAX_CHARS = 200
 
-    def filter(self, record):
+    def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("django.security"):
             record.msg, record.args = f"%.{self.MAX_CHARS}r", (record.getMessage(),)
             record.exc_info = record.exc_text = None

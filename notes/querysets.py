@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
@@ -10,7 +11,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.lookups import In
 
 from notes.search import index
-from notes.search.engine import PositionRange
+from notes.search.engine import SQL, NotebookOfIndex, PositionRange
 from notes.search.query import Query, Term
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,14 +24,14 @@ class Among(In):
 
     lookup_name = "among"
 
-    def as_sql(self, compiler, connection):
+    def as_sql(self, compiler: Any, connection: Any) -> SQL:
         column, params = self.process_lhs(compiler, connection)
         _, values = self.get_db_prep_lookup(self.rhs, connection)
         if not values:
             raise EmptyResultSet
         if connection.vendor == "sqlite":
-            return f"{column} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(values)]
-        return f"{column} = ANY(%s)", [*params, values]
+            return SQL(f"{column} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(values)])
+        return SQL(f"{column} = ANY(%s)", [*params, values])
 
 
 class ByteLength(Func):
@@ -40,8 +41,8 @@ class ByteLength(Func):
     template_of_sqlite = "LENGTH(CAST(%(expressions)s AS BLOB))"
     output_field = models.IntegerField()
 
-    def as_sqlite(self, compiler, connection):
-        return self.as_sql(compiler, connection, template=self.template_of_sqlite)
+    def as_sqlite(self, compiler: Any, connection: Any) -> SQL:
+        return SQL(*self.as_sql(compiler, connection, template=self.template_of_sqlite))
 
 
 class Short(ByteLength):
@@ -55,15 +56,15 @@ class Short(ByteLength):
 
 
 class NotebookQuerySet(models.QuerySet):
-    def default(self):
+    def default(self) -> Any:
         """Return the notebook of the operator's API_KEY, of the staff, and of readers without a key."""
         return self.get(name=self.model.DEFAULT_NAME)
 
-    def index_has_changed(self, search_format):
+    def index_has_changed(self, search_format: int) -> int:
         """Note what the search index holds now. Lists that were sent before are no longer the present ones."""
         return self.update(search_format=search_format, search_generation=F("search_generation") + 1)
 
-    def wrongly_indexed(self):
+    def wrongly_indexed(self) -> Self:
         return self.exclude(search_format=index.FORMAT)
 
 
@@ -76,55 +77,56 @@ def positions_between(after: datetime | None, before: datetime | None) -> Positi
 
     Notes of one moment spread over a neighbourhood, of a second at most.
     """
-    first = after and first_position(after)
-    end = before and first_position(before) + 1_000_000 * POSITIONS_PER_MICROSECOND
-    return PositionRange(first, end)
+    return PositionRange(
+        first_position(after) if after else None,
+        first_position(before) + 1_000_000 * POSITIONS_PER_MICROSECOND if before else None,
+    )
 
 
 class NoteQuerySet(models.QuerySet):
-    def live(self):
+    def live(self) -> Self:
         return self.filter(deleted_at=None)
 
-    def found_by(self, notebook, query):
+    def found_by(self, notebook: NotebookOfIndex, query: Query) -> Self:
         """Return the live notes that a search finds; its cost grows with their number.
 
         Do not add `.live()`: PostgreSQL would scan the index of live notes instead.
         """
         return self.filter(RawSQL(*index.matching(notebook, query), output_field=models.BooleanField()))
 
-    def tagged(self, notebook, name):
+    def tagged(self, notebook: NotebookOfIndex, name: str) -> Self:
         return self.found_by(notebook, Query((Term(tag=name),)))
 
-    def created_between(self, after, before):
+    def created_between(self, after: datetime | None, before: datetime | None) -> Self:
         """Return the notes created after and before these times, each of which may be None."""
         first, end = positions_between(after, before)
         # Redundant, but it lets the database use the index on `position`.
         bounds = {"created_at__gt": after, "created_at__lt": before, "position__gte": first, "position__lt": end}
         return self.filter(**{lookup: value for lookup, value in bounds.items() if value is not None})
 
-    def with_short_bodies(self):
+    def with_short_bodies(self) -> Self:
         """Return the notes with `body_bytes` and `short_body`, None where it is long, in place of the deferred body.
 
         A list can then be cut before the long ones are read.
         """
         return self.annotate(body_bytes=ByteLength("body"), short_body=Short("body")).defer("body")
 
-    def trashed(self):
+    def trashed(self) -> Self:
         return self.filter(deleted_at__isnull=False, purged_at=None)
 
-    def unpurged(self):
+    def unpurged(self) -> Self:
         return self.filter(purged_at=None)
 
-    def changed_after(self, number):
+    def changed_after(self, number: int) -> Self:
         """Return each note whose last write came after this one, in order of those writes; deleted ones too."""
         return self.filter(revision__gt=number).order_by("revision")
 
 
 class RevisionQuerySet(models.QuerySet):
-    def kept(self):
+    def kept(self) -> Self:
         return self.filter(body__isnull=False)
 
-    def outdated(self, *, before, keep):
+    def outdated(self, *, before: datetime, keep: int) -> Self:
         """Return those with content that were written before that time and are not among the newest `keep` of a note.
 
         Once outdated, a revision stays so, whatever is written afterwards.
@@ -133,21 +135,21 @@ class RevisionQuerySet(models.QuerySet):
         oldest_kept = Subquery(of_note.values("number")[keep - 1 : keep])
         return self.kept().filter(written_at__lt=before, number__lt=oldest_kept)
 
-    def unerased(self):
+    def unerased(self) -> Self:
         """Return the rows that have any content left."""
         return self.filter(Q(title__isnull=False) | Q(body__isnull=False) | Q(tags__isnull=False))
 
 
 class ApiKeyQuerySet(models.QuerySet):
-    def unrevoked(self):
+    def unrevoked(self) -> Self:
         return self.filter(revoked_at=None)
 
 
 class TagQuerySet(models.QuerySet):
-    def beginning_with(self, prefix):
+    def beginning_with(self, prefix: str) -> Self:
         return self.filter(key__startswith=prefix)
 
 
 class TagRenameQuerySet(models.QuerySet):
-    def running(self):
+    def running(self) -> Self:
         return self.filter(finished_at=None)

@@ -9,6 +9,6 @@ current = ContextVar("request_id", default="-")
 class RequestIdFilter(logging.Filter):
     """Gives every log record the id of the request it was made in."""
 
-    def filter(self, record):
+    def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = current.get()
         return True

@@ -2,19 +2,20 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class Turns:
     """So many at a time; the others wait, in the order in which they came, and no more than `places` of them."""
 
-    def __init__(self, at_once, places):
+    def __init__(self, at_once: int, places: int) -> None:
         self.mutex = threading.Lock()
         self.free = at_once
         self.places = places
-        self.queue = deque()
+        self.queue: deque[threading.Lock] = deque()
 
-    def take(self, seconds=None):
+    def take(self, seconds: float | None = None) -> bool:
         """Wait for a turn, at most so many seconds, and return whether it came. False at once if the queue is full."""
         with self.mutex:
             if self.free:
@@ -35,7 +36,7 @@ class Turns:
             # The turn came in the moment in which the time was up.
             return True
 
-    def give_back(self):
+    def give_back(self) -> None:
         with self.mutex:
             if self.queue:
                 self.queue.popleft().release()
@@ -49,7 +50,7 @@ here = threading.local()
 
 
 @contextmanager
-def at_work():
+def at_work() -> Iterator[None]:
     """Wait until this thread may work on its request.
 
     A request that waits for something steps aside, and goes on afterwards without a turn: what waits must not keep
@@ -63,7 +64,7 @@ def at_work():
         step_aside()
 
 
-def step_aside():
+def step_aside() -> None:
     if getattr(here, "works", False):
         here.works = False
         requests.give_back()

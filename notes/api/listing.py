@@ -17,7 +17,6 @@ from notes.search.query import MAX_QUERY_CHARS, Query, QueryTooLong, Term, parse
 
 NOTE_FIELDS = ["id", "title", "body", "tags", "revision", "created_at", "updated_at", "highlights"]
 ORDERS = {
-    "relevance": None,
     "-created_at": ["-position"],
     "created_at": ["position"],
     "-updated_at": ["-updated_at", "-position"],
@@ -49,7 +48,9 @@ class ListParams(PageParams):
     updated_before = Moment(required=False)
     ids = Ids(required=False, help_text="Up to 100 ids, separated by commas.")
     ordering = serializers.ChoiceField(
-        list(ORDERS), required=False, help_text="By relevance when there is a `q`, otherwise the newest first."
+        ["relevance", *ORDERS],
+        required=False,
+        help_text="By relevance when there is a `q`, otherwise the newest first.",
     )
     fields = Names(NOTE_FIELDS, required=False, help_text="Only these fields, separated by commas.")
     omit = Names(["body"], required=False, help_text="`body`: without the bodies, for a light list.")

@@ -121,8 +121,7 @@ class PageRequest:
         query = [(name, value) for name, values in self.request.query_params.lists() for value in values]
         query = [(name, value) for name, value in query if name != "cursor"]
         cursor = signer.sign_object([self.list_digest, is_backwards, position])
-        address: str = self.request.build_absolute_uri(f"{self.request.path}?{urlencode([*query, ('cursor', cursor)])}")
-        return address
+        return self.request.build_absolute_uri(f"{self.request.path}?{urlencode([*query, ('cursor', cursor)])}")
 
     def keyset_page(self, rows: QuerySet, order: Sequence[str], *, with_bodies: bool) -> LinkedPage:
         """Return one page of a QuerySet. `order` are the names of its columns, of which the last is unique."""
@@ -182,8 +181,7 @@ class KeysetPagination(BasePagination):
 
     def to_html(self) -> str:
         context = {"previous_url": self.page.previous, "next_url": self.page.next}
-        html: str = render_to_string(self.template, context)
-        return html
+        return render_to_string(self.template, context)
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = {"type": "string", "format": "uri", "nullable": True}

@@ -1,7 +1,9 @@
 """Query parameters: known, given once, within their bounds; or a 400 that names them."""
 
+from collections.abc import Set
 from functools import cache
-from typing import Any
+from typing import Any, Self
+from uuid import UUID
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -13,11 +15,11 @@ from notes.api.fields import parsed_uuid
 MAX_NUMBER = 2**63 - 1
 
 
-def invalid_parameter(name, detail):
+def invalid_parameter(name: str, detail: str) -> ValidationError:
     return ValidationError({name: [detail]}, code="query_parameter")
 
 
-def raise_400_for_unknown(request, known, repeatable=frozenset()):
+def raise_400_for_unknown(request: Request, known: Set[str], repeatable: Set[str] = frozenset()) -> None:
     errors = {}
     for name, values in request.query_params.lists():
         if name not in {*known, api_settings.URL_FORMAT_OVERRIDE}:
@@ -30,7 +32,9 @@ def raise_400_for_unknown(request, known, repeatable=frozenset()):
         raise ValidationError(errors, code="query_parameter")
 
 
-def whole_number(request, name, *, default=None, least=0, most=MAX_NUMBER):
+def whole_number(
+    request: Request, name: str, *, default: int | None = None, least: int = 0, most: int = MAX_NUMBER
+) -> int | None:
     """Return the parameter as an int within these bounds, or the default when it is not there."""
     text = request.query_params.get(name)
     if text is None:
@@ -41,7 +45,7 @@ def whole_number(request, name, *, default=None, least=0, most=MAX_NUMBER):
     return number
 
 
-def number_in(text):
+def number_in(text: str) -> int | None:
     """Return the int that the text writes in ASCII digits, or None. int() alone takes "+1", "1_0" and other scripts."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_NUMBER)) else None
 
@@ -60,14 +64,13 @@ class QueryParams(serializers.Serializer):
     def of(cls, request: Request) -> dict[str, Any]:
         """Return the values by their names; a ValidationError names those that are not right."""
         given = {name: values if name in cls.repeatable else values[0] for name, values in request.query_params.lists()}
-        values: dict[str, Any] = reader(cls).run_validation(given)
-        return values
+        return cls.reader().run_validation(given)
 
-
-@cache
-def reader(params_class: type[QueryParams]) -> QueryParams:
-    """Return the one that reads for all requests: to make its fields takes longer than to read with them."""
-    return params_class()
+    @classmethod
+    @cache
+    def reader(cls) -> Self:
+        """Return the one that reads for all requests: to make its fields takes longer than to read with them."""
+        return cls()
 
 
 class WholeNumber(serializers.IntegerField):
@@ -84,12 +87,12 @@ class WholeNumber(serializers.IntegerField):
 class Names(serializers.CharField):
     """Names from a list of them, separated by commas."""
 
-    def __init__(self, names, **kwargs):
+    def __init__(self, names: list[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.names = names
 
-    def to_internal_value(self, value):
-        names = super().to_internal_value(value).split(",")
+    def to_internal_value(self, value: str) -> list[str]:
+        names: list[str] = super().to_internal_value(value).split(",")
         unknown = [name for name in names if name not in self.names]
         if unknown:
             raise serializers.ValidationError(f"{unknown[0]!r} is none of {', '.join(self.names)}.")
@@ -99,7 +102,7 @@ class Names(serializers.CharField):
 class Ids(serializers.CharField):
     MAX_IDS = 100
 
-    def to_internal_value(self, value):
+    def to_internal_value(self, value: str) -> list[UUID]:
         ids = [parsed_uuid(text) for text in super().to_internal_value(value).split(",")]
         if None in ids or len(ids) > self.MAX_IDS:
             raise serializers.ValidationError(f"Write up to {self.MAX_IDS} UUIDs, separated by commas.")

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -37,6 +37,12 @@ class SQL(NamedTuple):
     params: Sequence[Any] = ()
 
 
+class NotebookOfIndex(Protocol):
+    """A notebook, as far as the index looks at it."""
+
+    pk: int
+
+
 class Search(ABC):
     """One search in one notebook."""
 
@@ -48,7 +54,7 @@ class Search(ABC):
     def __init__(
         self,
         cursor: CursorWrapper,
-        notebook: Any,
+        notebook: NotebookOfIndex,
         query: Query,
         *,
         ascending: bool = False,

@@ -6,16 +6,16 @@ newest first, and both engines can stream their hits in that order.
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from notes.search.engine import EVERYWHERE, SQL, TABLE, Hit, PositionRange
+from notes.search.engine import EVERYWHERE, SQL, TABLE, Hit, NotebookOfIndex, PositionRange
 from notes.search.postgresql import PostgreSQL
 from notes.search.query import Query
 from notes.search.ranking import ALL_IN_TITLE, IN_TEXT, Conditions, Group, groups
 from notes.search.sqlite import SQLite
+from notes.search.terms import NoteOfIndex
 
 # The number of the terms that the index holds. Whoever changes them, or the words of notes/search/words.py, raises it:
 # `check` then asks for rebuild_search, which brings the index of an older code to that of today.
@@ -27,7 +27,7 @@ def current_format() -> int:
     return FORMAT
 
 
-def add(notes: Iterable[Any]) -> None:
+def add(notes: Iterable[NoteOfIndex]) -> None:
     """Add notes that are not in the index, as far as they are live."""
     # FTS5 writes out what it has gathered whenever a position is below the last one: so, in order.
     live = sorted((note for note in notes if note.deleted_at is None), key=lambda note: note.position)
@@ -36,7 +36,7 @@ def add(notes: Iterable[Any]) -> None:
             engine().add(cursor, live)
 
 
-def refresh(notes: list[Any]) -> None:
+def refresh(notes: list[NoteOfIndex]) -> None:
     """Index the notes as they are now, whether they are in the index or not."""
     if not notes:
         return
@@ -79,20 +79,20 @@ def is_there() -> bool:
     return TABLE in connection.introspection.table_names()
 
 
-def size(notebook: Any) -> int:
+def size(notebook: NotebookOfIndex) -> int:
     """Return how many notes of a notebook are in the index."""
     with connection.cursor() as cursor:
         return engine()(cursor, notebook, Query()).size()
 
 
-def compare(notes: list[Any]) -> dict[int, bool]:
+def compare(notes: list[NoteOfIndex]) -> dict[int, bool]:
     """Return {pk: whether the index has the words that the note has now}, of those notes that are in the index."""
     with connection.cursor() as cursor:
         return engine().compare(cursor, notes)
 
 
 def page(
-    notebook: Any,
+    notebook: NotebookOfIndex,
     query: Query,
     *,
     by_relevance: bool,
@@ -127,10 +127,13 @@ def page(
         return hits
 
 
-def matching(notebook: Any, query: Query) -> SQL:
+def matching(notebook: NotebookOfIndex, query: Query) -> SQL:
     """Return the condition that a note is a hit. Its cost grows with the number of all hits."""
     return engine()(None, notebook, query).among_hits()
 
 
+ENGINES: dict[str, type[SQLite] | type[PostgreSQL]] = {"sqlite": SQLite, "postgresql": PostgreSQL}
+
+
 def engine() -> type[SQLite] | type[PostgreSQL]:
-    return {"sqlite": SQLite, "postgresql": PostgreSQL}[connection.vendor]
+    return ENGINES[connection.vendor]

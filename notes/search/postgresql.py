@@ -9,7 +9,7 @@ from django.db.backends.utils import CursorWrapper
 from notes.search.engine import SQL, TABLE, Search
 from notes.search.query import Term
 from notes.search.ranking import Conditions
-from notes.search.terms import indexed, term_words
+from notes.search.terms import NoteOfIndex, indexed, term_words
 
 
 class Vector(NamedTuple):
@@ -62,11 +62,11 @@ class PostgreSQL(Search):
     ]
 
     @classmethod
-    def row(cls, note: Any) -> tuple[Any, ...]:
+    def row(cls, note: NoteOfIndex) -> tuple[Any, ...]:
         return note.pk, note.notebook_id, note.position, *cls.vector(note)
 
     @classmethod
-    def add(cls, cursor: CursorWrapper, notes: Iterable[Any]) -> None:
+    def add(cls, cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> None:
         cursor.executemany(
             f"INSERT INTO {TABLE} (note_id, notebook_id, position, words, long_text) "
             "VALUES (%s, %s, %s, %s::tsvector, %s)",
@@ -74,7 +74,7 @@ class PostgreSQL(Search):
         )
 
     @classmethod
-    def compare(cls, cursor: CursorWrapper, notes: Iterable[Any]) -> dict[int, bool]:
+    def compare(cls, cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> dict[int, bool]:
         columns = [list(column) for column in zip(*map(cls.row, notes))]
         cursor.execute(
             "SELECT note_id, (indexed.notebook_id, indexed.position, indexed.words, indexed.long_text) "
@@ -86,7 +86,7 @@ class PostgreSQL(Search):
         return dict(cursor.fetchall())
 
     @staticmethod
-    def remove(cursor: CursorWrapper, notes: Iterable[Any]) -> None:
+    def remove(cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> None:
         cursor.execute(f"DELETE FROM {TABLE} WHERE note_id = ANY(%s)", [[note.pk for note in notes]])
 
     @staticmethod
@@ -95,7 +95,7 @@ class PostgreSQL(Search):
             cursor.execute(f"VACUUM {TABLE}")
 
     @classmethod
-    def vector(cls, note: Any) -> Vector:
+    def vector(cls, note: NoteOfIndex) -> Vector:
         """Title and body get places of their own, with a gap: so no phrase runs from one into the other.
 
         The title's marked words get the title's places again.
@@ -187,8 +187,7 @@ class PostgreSQL(Search):
 
     def size(self) -> int:
         self.cursor.execute(f"SELECT count(*) FROM {TABLE} WHERE notebook_id = %s", [self.notebook.pk])
-        [size] = self.cursor.fetchone()
-        return int(size)
+        return self.cursor.fetchone()[0]
 
     def condition(
         self, terms: Sequence[Term], conditions: Sequence[list[Term]] = (), excluded: Sequence[list[Term]] = ()

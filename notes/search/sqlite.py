@@ -5,7 +5,6 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
@@ -13,7 +12,7 @@ from notes import databases
 from notes.search.engine import SQL, TABLE, Search
 from notes.search.query import Term
 from notes.search.ranking import Conditions
-from notes.search.terms import indexed, term_words
+from notes.search.terms import NoteOfIndex, indexed, term_words
 from notes.search.words import MIN_PREFIX_CHARS
 
 
@@ -36,16 +35,16 @@ class SQLite(Search):
     PAGES_OF_A_MERGE = 64
 
     @staticmethod
-    def row(note: Any) -> tuple[int, str, str]:
+    def row(note: NoteOfIndex) -> tuple[int, str, str]:
         marked, title, body = indexed(note)
         return note.position, " ".join([notebook_term(note.notebook_id), *marked, *title]), " ".join(body)
 
     @classmethod
-    def add(cls, cursor: CursorWrapper, notes: Iterable[Any]) -> None:
+    def add(cls, cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> None:
         cursor.executemany(f"INSERT INTO {TABLE} (rowid, head, body) VALUES (%s, %s, %s)", map(cls.row, notes))
 
     @classmethod
-    def compare(cls, cursor: CursorWrapper, notes: Iterable[Any]) -> dict[int, bool]:
+    def compare(cls, cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> dict[int, bool]:
         rows = {note.pk: cls.row(note) for note in notes}
         positions = ", ".join(str(row[0]) for row in rows.values()) or "NULL"
         cursor.execute(f"SELECT rowid, head, body FROM {TABLE} WHERE rowid IN ({positions})")
@@ -53,7 +52,7 @@ class SQLite(Search):
         return {pk: indexed_rows[row[0]] == row for pk, row in rows.items() if row[0] in indexed_rows}
 
     @staticmethod
-    def remove(cursor: CursorWrapper, notes: Iterable[Any]) -> None:
+    def remove(cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> None:
         cursor.executemany(f"DELETE FROM {TABLE} WHERE rowid = %s", [(note.position,) for note in notes])
 
     @classmethod
@@ -90,8 +89,7 @@ class SQLite(Search):
 
     def size(self) -> int:
         self.cursor.execute(f"SELECT count(*) {self.MATCHING}", [self.expression(self.query.terms)])
-        [size] = self.cursor.fetchone()
-        return int(size)
+        return self.cursor.fetchone()[0]
 
     def expression(
         self, terms: Sequence[Term], conditions: Sequence[list[Term]] = (), excluded: Sequence[list[Term]] = ()
@@ -143,5 +141,4 @@ def notebook_term(notebook_id: int) -> str:
 
 def total_changes(cursor: CursorWrapper) -> int:
     cursor.execute("SELECT total_changes()")
-    [changes] = cursor.fetchone()
-    return int(changes)
+    return cursor.fetchone()[0]

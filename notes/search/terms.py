@@ -6,8 +6,9 @@ common its words are.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 from notes import tags
 from notes.search.query import Term
@@ -26,6 +27,18 @@ def digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
+class NoteOfIndex(Protocol):
+    """A note, as far as the index looks at it."""
+
+    pk: int
+    notebook_id: int
+    position: int
+    title: str
+    body: str
+    tags: list[str]
+    deleted_at: datetime | None
+
+
 class Indexed(NamedTuple):
     """What the index holds of a note: marked terms, words of the title, words of the body."""
 
@@ -34,7 +47,7 @@ class Indexed(NamedTuple):
     body: list[str]
 
 
-def indexed(note: Any) -> Indexed:
+def indexed(note: NoteOfIndex) -> Indexed:
     title = words(note.title)
     marked = [*map(tag_term, note.tags), title_term(title), *(f"={word}" for word in title)]
     return Indexed(marked, title, words(note.body))
