@@ -65,15 +65,18 @@ class CursorField(serializers.Field):
             raise serializers.ValidationError(detail, code="query_parameter") from None
 
 
-class PageParams(QueryParams):
-    """Which page of a list a client may ask for."""
-
+class LimitParams(QueryParams):
     limit = WholeNumber(
         min_value=1,
         max_value=MAX_LIMIT,
         default=DEFAULT_LIMIT,
         help_text="How many results a page holds at most; long ones end it earlier.",
     )
+
+
+class PageParams(LimitParams):
+    """Which page of a list a client may ask for."""
+
     cursor = CursorField(
         required=False,
         help_text="Where the page starts: part of `next` and `previous`. Follow those links as they are.",

@@ -32,19 +32,6 @@ def raise_400_for_unknown(request: Request, known: Set[str], repeatable: Set[str
         raise ValidationError(errors, code="query_parameter")
 
 
-def whole_number(
-    request: Request, name: str, *, default: int | None = None, least: int = 0, most: int = MAX_NUMBER
-) -> int | None:
-    """Return the parameter as an int within these bounds, or the default when it is not there."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    number = number_in(text)
-    if number is None or not least <= number <= most:
-        raise invalid_parameter(name, f"Write a whole number from {least} to {most}.")
-    return number
-
-
 def number_in(text: str) -> int | None:
     """Return the int that the text writes in ASCII digits, or None. int() alone takes "+1", "1_0" and other scripts."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_NUMBER)) else None
@@ -75,6 +62,9 @@ class QueryParams(serializers.Serializer):
 
 class WholeNumber(serializers.IntegerField):
     """A whole number in ASCII digits. Its bounds are said in one sentence."""
+
+    def __init__(self, *, min_value: int = 0, max_value: int = MAX_NUMBER, **kwargs: Any) -> None:
+        super().__init__(min_value=min_value, max_value=max_value, **kwargs)
 
     def to_internal_value(self, text: str) -> int:
         number = number_in(text)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -11,7 +11,7 @@ from notes import diffs
 from notes.api import operations
 from notes.api.generics import WritingView
 from notes.api.pagination import KeysetPagination, PageParams
-from notes.api.query_params import invalid_parameter, whole_number
+from notes.api.query_params import QueryParams, WholeNumber, invalid_parameter
 from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH
 from notes.api.serializers import (
     NoteSerializer,
@@ -51,9 +51,12 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
         return self.write(operations.purge)
 
 
-DIFF = OpenApiParameter(
-    "diff", int, description="The number of another revision of the note: `diff` is from it to this."
-)
+class DiffParams(QueryParams):
+    """What one revision may be compared with."""
+
+    diff = WholeNumber(
+        required=False, help_text="The number of another revision of the note: `diff` is from it to this."
+    )
 
 
 @extend_schema_view(
@@ -66,7 +69,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
     queryset = Revision.objects.all()
     serializer_class = RevisionSerializer
     page_order = ["-number"]
-    query_params = {"list": KeysetPagination.query_params, "retrieve": {"diff"}}
+    query_params = {"list": KeysetPagination.query_params, "retrieve": DiffParams.names()}
     conditional_actions = {"restore"}
     error_statuses = {"restore": {412, 428}}
 
@@ -75,10 +78,10 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
         revisions = note.revisions.kept()
         return revisions.defer("title", "body", "tags") if self.action == "list" else revisions
 
-    @extend_schema(summary="Read one state of a note", responses=RevisionContentSerializer, parameters=[DIFF])
+    @extend_schema(summary="Read one state of a note", responses=RevisionContentSerializer, parameters=[DiffParams])
     def retrieve(self, request, *args, **kwargs):
         revision = self.get_object()
-        number = whole_number(request, "diff")
+        number = DiffParams.of(request).get("diff")
         if number is not None:
             revision.diff = self.diff(number, revision)
         return Response(RevisionContentSerializer(revision).data)

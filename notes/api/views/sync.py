@@ -1,16 +1,17 @@
 """Views for clients that keep a copy: the feed of changes, and many writes at once."""
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
 from notes.api import operations, retries
 from notes.api.fields import parsed_uuid
 from notes.api.generics import NotebookView, WritingView
-from notes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, page_with_bodies
+from notes.api.pagination import LimitParams, page_with_bodies
 from notes.api.preconditions import CONDITIONS, Expected
 from notes.api.problems import Problem, ResyncRequired
-from notes.api.query_params import MAX_NUMBER, invalid_parameter, whole_number
+from notes.api.query_params import WholeNumber
 from notes.api.schema import BATCH_EXAMPLE, IDEMPOTENCY_KEY
 from notes.api.serializers import (
     BatchResultsSerializer,
@@ -18,6 +19,23 @@ from notes.api.serializers import (
     ChangeSerializer,
     ChangesSerializer,
 )
+
+
+@extend_schema_field({"type": "string", "format": "uuid"})
+class Epoch(serializers.Field):
+    def to_internal_value(self, text):
+        epoch = parsed_uuid(text)
+        if epoch is None:
+            detail = "Write the epoch of an earlier answer, a UUID."
+            raise ValidationError(detail, code="query_parameter")
+        return epoch
+
+
+class ChangesParams(LimitParams):
+    """What the feed of changes may be asked for."""
+
+    since = WholeNumber(default=0)
+    epoch = Epoch(required=False)
 
 
 class ChangesView(NotebookView):
@@ -29,30 +47,23 @@ class ChangesView(NotebookView):
     backup, the answer is a 410 with the code `resync_required`, and you start again.
     """
 
-    query_params = {None: {"since", "limit", "epoch"}}
+    query_params = {None: ChangesParams.names()}
     error_statuses = {None: {410}}
 
     @extend_schema(
         summary="Follow the changes",
         responses=ChangesSerializer,
-        parameters=[
-            OpenApiParameter("since", {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER, "default": 0}),
-            OpenApiParameter(
-                "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
-            ),
-            OpenApiParameter("epoch", {"type": "string", "format": "uuid"}),
-        ],
+        parameters=[ChangesParams],
     )
     def get(self, request):
-        since = whole_number(request, "since", default=0)
-        limit = whole_number(request, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
-        notebook = self.notebook
-        if since > notebook.revision or epoch_of(request) not in {None, notebook.epoch}:
+        wanted, notebook = ChangesParams.of(request), self.notebook
+        since = wanted["since"]
+        if since > notebook.revision or wanted.get("epoch") not in {None, notebook.epoch}:
             raise ResyncRequired
         # Nothing new, and it cost one query: the notebook.
         notes, has_more = [], False
         if since < notebook.revision:
-            notes, has_more = page_with_bodies(notebook.notes.changed_after(since), limit, request)
+            notes, has_more = page_with_bodies(notebook.notes.changed_after(since), wanted["limit"], request)
         # The rows may be younger than the notebook as it was read before them.
         last = notes[-1].revision if notes else since
         changes = {
@@ -62,16 +73,6 @@ class ChangesView(NotebookView):
             "has_more": has_more,
         }
         return Response(ChangesSerializer(changes).data)
-
-
-def epoch_of(request):
-    text = request.query_params.get("epoch")
-    if text is None:
-        return None
-    epoch = parsed_uuid(text)
-    if epoch is None:
-        raise invalid_parameter("epoch", "Write the epoch of an earlier answer, a UUID.")
-    return epoch
 
 
 class BatchView(WritingView):
