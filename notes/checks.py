@@ -7,8 +7,10 @@ from django.conf import settings
 from django.core import checks
 from django.db import connection
 from django.urls import URLPattern, get_resolver
+from rest_framework.views import APIView
 
 from notes import databases
+from notes.api.permissions import NotebookPermission, Public
 from notes.models import Notebook
 from notes.search import index
 
@@ -51,8 +53,6 @@ def every_route_has_a_permission(app_configs, **kwargs):
 
 
 def guarded(permission_classes):
-    from notes.api.permissions import NotebookPermission, Public
-
     return any(
         isinstance(permission, type) and issubclass(permission, (NotebookPermission, Public))
         for permission in permission_classes
@@ -61,8 +61,6 @@ def guarded(permission_classes):
 
 def goes_around(view):
     """Say whether the view decides by code of its own instead of by its permission_classes."""
-    from rest_framework.views import APIView
-
     return any(getattr(view, name) is not getattr(APIView, name) for name in ("get_permissions", "check_permissions"))
 
 
