@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.urls import reverse
 from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.functional import cached_property
 from rest_framework import status
 from rest_framework.exceptions import NotAuthenticated, ParseError, ValidationError
 from rest_framework.parsers import MultiPartParser
@@ -11,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notes.api import retries
-from notes.api.permissions import NotebookPermission
+from notes.api.permissions import NotebookPermission, access_of
 from notes.api.preconditions import CONDITIONS, Expected, entity_tag
 from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import NoteSerializer
@@ -34,13 +35,14 @@ class NotebookView(APIView):
     # Why a write is refused that bears one of these headers and would ignore it.
     ignored_headers = dict.fromkeys(CONDITIONS, "There is no note here that it could be compared with.")
 
-    @property
+    @cached_property
     def access(self):
-        return self.request.access
+        """What the caller may do here, or None for a stranger who may do nothing. One to three queries, once."""
+        return access_of(self.request)
 
     @property
     def notebook(self):
-        return self.request.access.notebook
+        return self.access.notebook
 
     def get_parsers(self):
         """Forms are for people who have logged in with a browser; programs send JSON."""

@@ -74,28 +74,29 @@ class ListRequest(PageRequest):
 
     params_class = ListParams
 
-    def __init__(self, request: Request, params: dict[str, Any]) -> None:
-        super().__init__(request, params)
+    def __init__(self, request: Request, notebook: Notebook, params: dict[str, Any]) -> None:
+        super().__init__(request, notebook, params)
         self.params = params
         tags = [Term(tag=name) for name in params.get("tag", [])]
         tags += [Term(tag=name, is_negated=True) for name in params.get("without_tag", [])]
         self.query = Query((*params["q"].terms, *tags)) if "q" in params else Query(tuple(tags))
         self.ordering: str = params.get("ordering", "relevance" if "q" in params else "-created_at")
 
-    def page(self, notebook: Notebook) -> LinkedPage:
+    def page(self) -> LinkedPage:
         if self.finds_nothing:
             return LinkedPage([])
         is_search = bool(self.query.terms)
         if is_search and self.ordering in SEARCH_ORDERS:
-            return self.page_of_hits(notebook)
-        notes = notebook.notes.found_by(notebook, self.query) if is_search else notebook.notes.live()
+            return self.page_of_hits()
+        notes = self.notebook.notes
+        notes = notes.found_by(self.notebook, self.query) if is_search else notes.live()
         return self.keyset_page(self.narrowed(notes), ORDERS[self.ordering], with_bodies=self.needs_body)
 
-    def page_of_hits(self, notebook: Notebook) -> LinkedPage:
+    def page_of_hits(self) -> LinkedPage:
         """Return a page in an order of the index, forwards only. Its cursor names the last hit by rank and position."""
-        notes = self.narrowed(notebook.notes.live())
+        notes = self.narrowed(self.notebook.notes.live())
         hits = index.page(
-            notebook,
+            self.notebook,
             self.query,
             by_relevance=self.ordering == "relevance",
             ascending=self.ordering == "created_at",
@@ -104,6 +105,8 @@ class ListRequest(PageRequest):
             candidates=notes if self.params.keys() & BOUNDS else None,
             position_range=self.position_range,
         )
+        if not hits:
+            return LinkedPage([])
 
         def fetch(notes: QuerySet, count: int) -> list[Any]:
             positions = [hit.position for hit in hits[:count]]

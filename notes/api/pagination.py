@@ -19,6 +19,7 @@ from rest_framework.settings import api_settings
 
 from notes.api.query_params import QueryParams, WholeNumber, invalid_parameter
 from notes.api.throttling import count_chars
+from notes.models import Notebook
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -91,8 +92,9 @@ class PageRequest:
 
     params_class = PageParams
 
-    def __init__(self, request: Request, params: dict[str, Any]) -> None:
+    def __init__(self, request: Request, notebook: Notebook, params: dict[str, Any]) -> None:
         self.request = request
+        self.notebook = notebook
         self.limit: int = params["limit"]
         cursor: Cursor | None = params.get("cursor")
         if cursor and cursor.digest != self.list_digest:
@@ -102,9 +104,9 @@ class PageRequest:
         self.position = cursor.position if cursor else None
 
     @classmethod
-    def of(cls, request: Request) -> Self:
+    def of(cls, request: Request, notebook: Notebook) -> Self:
         """Read every parameter of the request; a ValidationError names those that are not right."""
-        return cls(request, cls.params_class.of(request))
+        return cls(request, notebook, cls.params_class.of(request))
 
     @cached_property
     def list_digest(self) -> str:
@@ -116,7 +118,7 @@ class PageRequest:
             if name not in ignored
             for value in values
         )
-        parts = repr((self.request.access.notebook.pk, self.request.path.rstrip("/"), query))
+        parts = repr((self.notebook.pk, self.request.path.rstrip("/"), query))
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def link(self, position: Sequence[Any], *, is_backwards: bool = False) -> str:
@@ -166,7 +168,7 @@ class KeysetPagination(BasePagination):
     page = LinkedPage([])
 
     def paginate_queryset(self, queryset: QuerySet, request: Request, view: Any = None) -> list[Any]:
-        wanted = PageRequest.of(request)
+        wanted = PageRequest.of(request, view.notebook)
         self.page = wanted.keyset_page(queryset, view.page_order, with_bodies=view.shows_bodies)
         return self.page.rows
 

@@ -77,7 +77,7 @@ class AccessThrottle(BaseThrottle):
         rate = settings.NOTES_RATE_READS if policy == "reads" else settings.NOTES_RATE_WRITES
         if rate is None:
             return True
-        writer = request.access.writer
+        writer = view.access.writer
         self.window = Window(policy, rate, writer.id if writer else address_of(request))
         request.access_throttle = self
         # Once before the body is looked at, whether it can be read or not; what else it counts for, afterwards.

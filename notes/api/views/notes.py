@@ -84,12 +84,12 @@ class NoteViewSet(WritingView, ModelViewSet):
 
     def list(self, request, *args, **kwargs):
         # All is read first: what would be a 400 is no 304 (RFC 9110, 13.2.1).
-        wanted = ListRequest.of(request)
+        wanted = ListRequest.of(request, self.notebook)
         tag = tag_of_list(self.notebook) if wanted.only is None else None
         if tag and includes_tag(Expected.of(request), tag):
             response = Response(status=status.HTTP_304_NOT_MODIFIED)
         else:
-            page = wanted.page(self.notebook)
+            page = wanted.page()
             notes = ListedNoteSerializer(page.rows, many=True, query=wanted.query, only=wanted.only)
             response = self.paginator.response(page, notes.data)
         if tag:

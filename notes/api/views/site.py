@@ -21,12 +21,11 @@ class MeView(NotebookView):
 
     @extend_schema(summary="Who am I", responses=MeSerializer)
     def get(self, request):
-        access = request.access
         me = {
-            "name": access.writer and access.writer.name,
-            "level": access.level,
-            "notebook": access.notebook.name,
-            "expires_at": access.expires_at,
+            "name": self.access.writer and self.access.writer.name,
+            "level": self.access.level,
+            "notebook": self.notebook.name,
+            "expires_at": self.access.expires_at,
         }
         return Response(MeSerializer(me).data)
 
