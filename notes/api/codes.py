@@ -77,7 +77,7 @@ CODES = {
     "length_required": Code(411, "The body came without its length.", "Send `Content-Length`."),
     "precondition_failed": Code(
         412,
-        "The note is not as `If-Match` or `If-None-Match` expects it.",
+        "The note is not as `If-Match` or `If-None-Match` expects it; `current` is what it is now.",
         "Take the note from `current`, merge your change into it, send it with the new ETag.",
     ),
     "request_too_large": Code(413, "The body is larger than the server takes.", "Send less, or in several requests."),

@@ -30,6 +30,8 @@ class NotebookView(APIView):
     repeatable_params = frozenset()
     # Whether its list shows notes with their bodies, which may be long.
     shows_bodies = False
+    # The operation that each action carries out. A view without actions has it under None.
+    writes = {}
     # The writes that look at If-Match and If-None-Match.
     conditional_actions = frozenset()
     # Why a write is refused that bears one of these headers and would ignore it.
@@ -98,8 +100,12 @@ class WritingView(NotebookView):
     Where an operation returns anything but one Outcome, the view overrides `for_receipt`, `outcome_of`, `response_for`.
     """
 
-    def write(self, operation):
-        """Carry out one operation while the door is open, and answer with its outcome; a repeat changes nothing."""
+    def write(self, **arguments):
+        """Carry out the action's operation while the door is open, and answer with its outcome.
+
+        A repeat of an earlier request changes nothing. `arguments` are for the operation alone.
+        """
+        operation = self.writes[getattr(self, "action", None)]
         fields, expected, key = self.request.data, Expected.of(self.request), retries.key_of(self.request)
         if self.request.FILES:
             raise ParseError("Files are not taken; send text.")
@@ -108,7 +114,7 @@ class WritingView(NotebookView):
         with Door(self.notebook, self.access.writer) as door:
             receipt = retries.receipt_of(door, key)
             if receipt is None:
-                outcome = operation(door, self.kwargs.get("id"), fields, expected)
+                outcome = operation(door, self.kwargs.get("id"), fields, expected, **arguments)
                 retries.keep_receipt(door, key, self.request, self.for_receipt(outcome))
         if receipt is None:
             return self.response_for(outcome)

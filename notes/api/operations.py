@@ -1,17 +1,28 @@
 """The writes of the API, one function each: find the note, check what the client expects, call one verb of the door.
 
 A request calls one of them, a batch several. All run under the notebook's lock (see `WritingView.write`) as
-`operation(door, note_id, fields, expected)` and return an Outcome.
+`operation(door, note_id, fields, expected)` and return an Outcome. What each may raise beside a 400 stands above
+it; the OpenAPI document reads it there.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rest_framework.exceptions import ValidationError
 
 from notes import tags
 from notes.api.fields import longest_body, parsed_uuid
 from notes.api.preconditions import ANY, Expected, raise_412_if_changed, raise_428_if_unconditional
-from notes.api.problems import IdTaken, MatchCount, NotFound, RenameRunning
+from notes.api.problems import (
+    IdTaken,
+    MatchCount,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    RenameRunning,
+    raises,
+)
 from notes.api.query_params import number_in
 from notes.api.serializers import (
     NewNoteSerializer,
@@ -54,6 +65,7 @@ def valid(serializer_class, fields, note=None, *, partial=False):
     return serializer.validated_data
 
 
+@raises(IdTaken)
 def create(door, note_id, fields, expected):
     return created(door, valid(NewNoteSerializer, fields))
 
@@ -68,6 +80,7 @@ def raise_409_if_taken(notebook, uuid):
         raise IdTaken(f"There is, or was, a note with the id {uuid}.")
 
 
+@raises(NotFound, IdTaken, PreconditionFailed, PreconditionRequired)
 def update(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
     notes, uuid = door.notebook.notes.live(), parsed_uuid(note_id)
@@ -78,6 +91,7 @@ def update(door, note_id, fields, expected):
     return Outcome(200, note)
 
 
+@raises(NotFound, PreconditionFailed, PreconditionRequired)
 def patch(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
     note = expected_note(door.notebook.notes.live(), note_id, expected)
@@ -85,6 +99,7 @@ def patch(door, note_id, fields, expected):
     return Outcome(200, note)
 
 
+@raises(NotFound, PreconditionFailed, PreconditionRequired)
 def delete(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
     note = expected_note(door.notebook.notes.live(), note_id, expected)
@@ -93,6 +108,7 @@ def delete(door, note_id, fields, expected):
     return Outcome(204, note)
 
 
+@raises(NotFound, PreconditionFailed)
 def restore(door, note_id, fields, expected):
     note = expected_note(door.notebook.notes.unpurged(), note_id, expected)
     valid(NothingSerializer, fields)
@@ -100,6 +116,7 @@ def restore(door, note_id, fields, expected):
     return Outcome(200, note)
 
 
+@raises(NotFound, PreconditionFailed, PreconditionRequired)
 def purge(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
     note = expected_note(door.notebook.notes.trashed(), note_id, expected)
@@ -109,16 +126,19 @@ def purge(door, note_id, fields, expected):
     return Outcome(204, note)
 
 
+@raises(NotFound, PreconditionFailed)
 def append(door, note_id, fields, expected):
     note = expected_note(door.notebook.notes.live(), note_id, expected)
     return with_body(door, note, note.body + valid(TextSerializer, fields)["text"])
 
 
+@raises(NotFound, PreconditionFailed)
 def prepend(door, note_id, fields, expected):
     note = expected_note(door.notebook.notes.live(), note_id, expected)
     return with_body(door, note, valid(TextSerializer, fields)["text"] + note.body)
 
 
+@raises(NotFound, MatchCount, PreconditionFailed)
 def replace(door, note_id, fields, expected):
     note = expected_note(door.notebook.notes.live(), note_id, expected)
     wanted = valid(ReplaceSerializer, fields)
@@ -141,6 +161,7 @@ def found_revision(revisions, number):
     return revision
 
 
+@raises(NotFound, PreconditionFailed, PreconditionRequired)
 def restore_revision(door, note_id, fields, expected, *, number):
     raise_428_if_unconditional(expected)
     note = expected_note(door.notebook.notes.live(), note_id, expected)
@@ -156,6 +177,7 @@ def with_body(door, note, body):
     return Outcome(200, note)
 
 
+@raises(NotFound, RenameRunning)
 def rename_tag(door, note_id, fields, expected):
     """Return the TagRename: what is to be done. It is carried out afterwards, in transactions of its own."""
     wanted = wanted_tag(fields)
@@ -187,14 +209,21 @@ def raise_400_if_too_long(chars, note):
         raise ValidationError({"body": [f"The body would have {chars} characters; at most {limit} are allowed."]})
 
 
-# The writes that a batch may hold, by the name that its items give as "op".
+class BatchWrite(NamedTuple):
+    """A write that a batch may hold: its operation, and the name of its content in the OpenAPI document, if any."""
+
+    operation: Callable
+    content: str | None
+
+
+# By the name that the items of a batch give as "op".
 BATCH = {
-    "create": create,
-    "update": update,
-    "patch": patch,
-    "delete": delete,
-    "restore": restore,
-    "append": append,
-    "prepend": prepend,
-    "replace": replace,
+    "create": BatchWrite(create, "NewNoteRequest"),
+    "update": BatchWrite(update, "NoteRequest"),
+    "patch": BatchWrite(patch, "PatchedNoteRequest"),
+    "delete": BatchWrite(delete, None),
+    "restore": BatchWrite(restore, None),
+    "append": BatchWrite(append, "TextRequest"),
+    "prepend": BatchWrite(prepend, "TextRequest"),
+    "replace": BatchWrite(replace, "ReplaceRequest"),
 }

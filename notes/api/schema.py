@@ -6,7 +6,9 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 
+from notes.api.codes import CODES
 from notes.api.errors import MEDIA_TYPE
+from notes.api.operations import BATCH
 from notes.api.permissions import NotebookPermission
 
 
@@ -51,24 +53,29 @@ class ProblemSerializer(serializers.Serializer):
     errors = FieldErrorSerializer(many=True, required=False, help_text="On a 400: what is wrong with which field.")
 
 
+# The names of the answers with an error; what their codes mean stands in the table.
 ERRORS = {
-    400: ("BadRequest", "The request is not valid; `errors` names each field or parameter."),
-    401: ("Unauthorized", "A key is needed, or this one is not known."),
-    403: ("Forbidden", "The key's level is too low."),
-    404: ("NotFound", "There is no such thing in this notebook."),
-    406: ("NotAcceptable", "The answer is JSON; `Accept` asks for something else."),
-    409: ("Conflict", "The present state does not allow it; `code` says why."),
-    411: ("LengthRequired", "The length of the body is missing."),
-    410: ("Gone", "It was there and is erased, or the history is another one; `code` says which."),
-    412: ("PreconditionFailed", "The note is not as the request expects it; `current` is what it is now."),
-    413: ("TooLarge", "The body is larger than the server takes."),
-    415: ("UnsupportedMediaType", "The body is not JSON."),
-    422: ("IdempotencyKeyReused", "The Idempotency-Key was sent with another request before."),
-    428: ("PreconditionRequired", "The server wants If-Match on this request."),
-    429: ("TooManyRequests", "Too many requests; try again after `Retry-After` seconds."),
-    500: ("ServerError", "Something went wrong on the server; its log has it under this request_id."),
-    503: ("Unavailable", "The database does not answer just now; try again after `Retry-After` seconds."),
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    406: "NotAcceptable",
+    409: "Conflict",
+    410: "Gone",
+    411: "LengthRequired",
+    412: "PreconditionFailed",
+    413: "TooLarge",
+    415: "UnsupportedMediaType",
+    422: "IdempotencyKeyReused",
+    428: "PreconditionRequired",
+    429: "TooManyRequests",
+    500: "ServerError",
+    503: "Unavailable",
 }
+
+
+def description_of(status):
+    return "\n\n".join(f"`{name}`: {code.when}" for name, code in CODES.items() if code.status == status)
 
 
 # Any state, or entity-tags in a list (RFC 9110, 13.1).
@@ -162,7 +169,7 @@ class Schema(AutoSchema):
         bodies = super()._get_response_bodies(direction)
         self.resolve_serializer(ProblemSerializer, direction)
         for status in self.error_statuses():
-            bodies.setdefault(str(status), {"$ref": f"#/components/responses/{ERRORS[status][0]}"})
+            bodies.setdefault(str(status), {"$ref": f"#/components/responses/{ERRORS[status]}"})
         if self.method == "GET" and IF_NONE_MATCH in self.get_override_parameters():
             bodies["304"] = {"description": "Nothing has changed since the answer with that ETag."}
         return dict(sorted(bodies.items()))
@@ -178,7 +185,13 @@ class Schema(AutoSchema):
         if IDEMPOTENCY_KEY in self.get_override_parameters():
             # A repeat may have nothing left to answer with; of a DELETE nothing is shown anyway.
             statuses |= {422} if self.method == "DELETE" else {410, 422}
-        return statuses | set(getattr(self.view, "error_statuses", {}).get(getattr(self.view, "action", None), ()))
+        return statuses | {CODES[error.default_code].status for error in self.named_errors()}
+
+    def named_errors(self):
+        """Return what the method of the view and its operation say that they may raise."""
+        action = getattr(self.view, "action", None)
+        functions = [getattr(self.view, action or self.method.lower()), getattr(self.view, "writes", {}).get(action)]
+        return {error for function in functions for error in getattr(function, "raises", ())}
 
 
 def without_trailing_slashes(endpoints):
@@ -195,11 +208,11 @@ def finish(result, generator, request, public):
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     result["components"]["responses"] = {
         name: {
-            "description": description,
+            "description": description_of(status),
             "content": problem,
             "headers": headers("X-Request-ID", *HEADERS_OF_ERRORS.get(status, ())),
         }
-        for status, (name, description) in ERRORS.items()
+        for status, name in ERRORS.items()
     }
     result["components"]["headers"] = {
         name: {"description": description, "schema": schema} for name, (schema, description) in HEADERS.items()
@@ -222,25 +235,12 @@ def finish(result, generator, request, public):
     return result
 
 
-# What an item of a batch holds beside op, id and if_match: the content of the operation's own request.
-BATCH_CONTENT = {
-    "create": "NewNoteRequest",
-    "update": "NoteRequest",
-    "patch": "PatchedNoteRequest",
-    "delete": None,
-    "restore": None,
-    "append": "TextRequest",
-    "prepend": "TextRequest",
-    "replace": "ReplaceRequest",
-}
-
-
 def describe_batch(schemas):
-    """Say what each operation of a batch takes, and how many there may be."""
+    """Say what each operation of a batch takes, beside `op`, `id` and `if_match`, and how many there may be."""
     own = schemas["BatchItemRequest"]["properties"]
     variants = []
-    for op, name in BATCH_CONTENT.items():
-        content = schemas[name] if name else {"properties": {}}
+    for op, write in BATCH.items():
+        content = schemas[write.content] if write.content else {"properties": {}}
         named = [] if op == "create" else ["id"]
         variants.append(
             {

@@ -165,26 +165,6 @@ class ReplaceSerializer(StrictSerializer):
     count = Count(default=1, min_value=1, help_text="How many matches you expect; another number is a 409.")
 
 
-class BatchItemSerializer(serializers.Serializer):
-    """One write. Apart from `op`, `id` and `if_match` it holds what the operation's own request would hold."""
-
-    op = serializers.ChoiceField(["create", "update", "patch", "delete", "restore", "append", "prepend", "replace"])
-    id = NoteId(required=False, help_text="The note. On a create: the id it shall have, if you choose one.")
-    if_match = Count(required=False, min_value=0, help_text="The revision that the note must have: as If-Match.")
-
-    def to_internal_value(self, item):
-        """Return {"op", "id", "if_match", "fields"}; `fields` are for the operation to judge."""
-        if not isinstance(item, dict):
-            return super().to_internal_value(item)
-        own = {name: item[name] for name in self.fields if name in item}
-        known = super().to_internal_value(own)
-        return {**known, "fields": {name: value for name, value in item.items() if name not in self.fields}}
-
-
-class BatchSerializer(StrictSerializer):
-    operations = BatchItemSerializer(many=True, min_length=1, max_length=100)
-
-
 class ChangeSerializer(NoteSerializer):
     """A note as it is now, or a tombstone: {"id", "revision", "deleted": true}."""
 

@@ -1,7 +1,5 @@
 """Views of the past: the trash, and the revisions of a note."""
 
-from functools import partial
-
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.response import Response
@@ -37,7 +35,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
     shows_bodies = True
     query_params = {"list": KeysetPagination.query_params}
     conditional_actions = {"destroy"}
-    error_statuses = {"destroy": {412, 428}}
+    writes = {"destroy": operations.purge}
 
     def get_queryset(self):
         return self.notebook.notes.trashed()
@@ -48,7 +46,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
         parameters=[IF_MATCH, IDEMPOTENCY_KEY],
     )
     def destroy(self, request, *args, **kwargs):
-        return self.write(operations.purge)
+        return self.write()
 
 
 class DiffParams(QueryParams):
@@ -71,7 +69,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
     page_order = ["-number"]
     query_params = {"list": KeysetPagination.query_params, "retrieve": DiffParams.names()}
     conditional_actions = {"restore"}
-    error_statuses = {"restore": {412, 428}}
+    writes = {"restore": operations.restore_revision}
 
     def get_queryset(self):
         note = operations.found(self.notebook.notes.unpurged(), self.kwargs["id"])
@@ -104,7 +102,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
         parameters=[IF_MATCH, IDEMPOTENCY_KEY],
     )
     def restore(self, request, *args, **kwargs):
-        return self.write(partial(operations.restore_revision, number=self.kwargs["number"]))
+        return self.write(number=self.kwargs["number"])
 
 
 def text_of(revision):

@@ -15,6 +15,7 @@ from notes.api.preconditions import (
     includes,
     raise_412_if_changed,
 )
+from notes.api.problems import PreconditionFailed, raises
 from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, NOTE_EXAMPLE
 from notes.api.serializers import (
     ListedNoteSchemaSerializer,
@@ -61,16 +62,15 @@ class NoteViewSet(WritingView, ModelViewSet):
     query_params = {"list": ListParams.names()}
     repeatable_params = ListParams.repeatable
     conditional_actions = {"update", "partial_update", "destroy", "restore", "append", "prepend", "replace"}
-    error_statuses = {
-        "create": {409},
-        "update": {409, 412, 428},
-        "partial_update": {412, 428},
-        "destroy": {412, 428},
-        "retrieve": {412},
-        "restore": {412},
-        "append": {412},
-        "prepend": {412},
-        "replace": {409, 412},
+    writes = {
+        "create": operations.create,
+        "update": operations.update,
+        "partial_update": operations.patch,
+        "destroy": operations.delete,
+        "restore": operations.restore,
+        "append": operations.append,
+        "prepend": operations.prepend,
+        "replace": operations.replace,
     }
 
     def get_queryset(self):
@@ -96,6 +96,7 @@ class NoteViewSet(WritingView, ModelViewSet):
             response["ETag"] = entity_tag(tag)
         return response
 
+    @raises(PreconditionFailed)
     def retrieve(self, request, *args, **kwargs):
         note = self.get_object()
         expected = Expected.of(request)
@@ -108,16 +109,16 @@ class NoteViewSet(WritingView, ModelViewSet):
         return response
 
     def create(self, request, *args, **kwargs):
-        return self.write(operations.create)
+        return self.write()
 
     def update(self, request, *args, **kwargs):
-        return self.write(operations.update)
+        return self.write()
 
     def partial_update(self, request, *args, **kwargs):
-        return self.write(operations.patch)
+        return self.write()
 
     def destroy(self, request, *args, **kwargs):
-        return self.write(operations.delete)
+        return self.write()
 
     @extend_schema(
         summary="Take a note out of the trash",
@@ -127,7 +128,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     )
     @action(detail=True, methods=["post"])
     def restore(self, request, *args, **kwargs):
-        return self.write(operations.restore)
+        return self.write()
 
     @extend_schema(
         summary="Add text at the end of the body",
@@ -136,7 +137,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     )
     @action(detail=True, methods=["post"], serializer_class=TextSerializer)
     def append(self, request, *args, **kwargs):
-        return self.write(operations.append)
+        return self.write()
 
     @extend_schema(
         summary="Add text at the beginning of the body",
@@ -145,7 +146,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     )
     @action(detail=True, methods=["post"], serializer_class=TextSerializer)
     def prepend(self, request, *args, **kwargs):
-        return self.write(operations.prepend)
+        return self.write()
 
     @extend_schema(
         summary="Replace text in the body",
@@ -154,7 +155,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     )
     @action(detail=True, methods=["post"], serializer_class=ReplaceSerializer)
     def replace(self, request, *args, **kwargs):
-        return self.write(operations.replace)
+        return self.write()
 
 
 def tag_of_list(notebook):

@@ -5,17 +5,17 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
-from notes.api import operations, retries
+from notes.api import batches, retries
+from notes.api.batches import BatchSerializer
 from notes.api.fields import parsed_uuid
 from notes.api.generics import NotebookView, WritingView
 from notes.api.pagination import LimitParams, page_with_bodies
-from notes.api.preconditions import CONDITIONS, Expected
-from notes.api.problems import Problem, ResyncRequired
+from notes.api.preconditions import CONDITIONS
+from notes.api.problems import ResyncRequired, raises
 from notes.api.query_params import WholeNumber
 from notes.api.schema import BATCH_EXAMPLE, IDEMPOTENCY_KEY
 from notes.api.serializers import (
     BatchResultsSerializer,
-    BatchSerializer,
     ChangeSerializer,
     ChangesSerializer,
 )
@@ -48,13 +48,13 @@ class ChangesView(NotebookView):
     """
 
     query_params = {None: ChangesParams.names()}
-    error_statuses = {None: {410}}
 
     @extend_schema(
         summary="Follow the changes",
         responses=ChangesSerializer,
         parameters=[ChangesParams],
     )
+    @raises(ResyncRequired)
     def get(self, request):
         wanted, notebook = ChangesParams.of(request), self.notebook
         since = wanted["since"]
@@ -83,7 +83,7 @@ class BatchView(WritingView):
     than once the last result has the content; those before it have `id`, `revision` and `deleted` alone.
     """
 
-    error_statuses = {None: {404, 409, 412, 428}}
+    writes = {None: batches.batch}
     ignored_headers = dict.fromkeys(CONDITIONS, "Say `if_match` in each operation that it is about.")
 
     @extend_schema(
@@ -94,7 +94,7 @@ class BatchView(WritingView):
         examples=[BATCH_EXAMPLE],
     )
     def post(self, request):
-        return self.write(batch)
+        return self.write()
 
     def cost(self, request):
         operations = request.data.get("operations") if isinstance(request.data, dict) else None
@@ -118,31 +118,3 @@ def result(outcome, *, in_full):
         # A hundred small edits of a long note would be answered with ten megabytes.
         note = {name: note[name] for name in ("id", "revision", "deleted")}
     return {"status": outcome.status, "note": note}
-
-
-def batch(door, note_id, fields, expected):
-    """Return the outcomes of all items. The error of one bears its number and ends the transaction."""
-    items = operations.valid(BatchSerializer, fields)["operations"]
-    outcomes = []
-    for number, item in enumerate(items):
-        try:
-            outcomes.append(carry_out(door, item))
-        except ValidationError as error:
-            raise ValidationError({"operations": {str(number): error.detail}}) from None
-        except Problem as error:
-            error.members["operation"] = number
-            raise
-    return outcomes
-
-
-def carry_out(door, item):
-    fields, note_id = item["fields"], item.get("id")
-    if item["op"] == "create":
-        if note_id:
-            fields = {"id": str(note_id), **fields}
-        if "if_match" in item:
-            raise ValidationError({"if_match": ["A note that is being created has no revision yet."]})
-    elif note_id is None:
-        raise ValidationError({"id": ["Say which note."]}, code="required")
-    expected = Expected(if_match=frozenset([str(item["if_match"])])) if "if_match" in item else Expected()
-    return operations.BATCH[item["op"]](door, note_id and str(note_id), fields, expected)

@@ -26,7 +26,7 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
     serializer_class = TagSerializer
     page_order = ["key"]
     query_params = {"list": {*KeysetPagination.query_params, "prefix"}}
-    error_statuses = {"rename": {404, 409, 422}}
+    writes = {"rename": operations.rename_tag}
 
     def get_queryset(self):
         return self.notebook.tags.beginning_with(key(self.request.query_params.get("prefix", "")))
@@ -48,7 +48,7 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
         The notes are renamed a hundred at a time, and others may write in between. Until all are done, the list of
         tags shows `renaming_to`. An interrupted rename goes on when the request is sent again, or the server starts.
         """
-        return self.write(operations.rename_tag)
+        return self.write()
 
     def for_receipt(self, rename):
         return {"rename": rename.pk}
