@@ -8,7 +8,7 @@ from rest_framework.fields import html
 
 from notes import models, tags, titles
 from notes.api.fields import Count, MaxBodyChars, Moment, NoteId, Tag, Tags, Text
-from notes.models import LEVELS, MAX_TITLE_CHARS, Note, Revision, one_line
+from notes.models import LEVELS, MAX_TITLE_CHARS, Revision, one_line
 from notes.search.highlights import highlights
 from notes.tags import MAX_TAG_CHARS
 
@@ -64,9 +64,6 @@ class NoteSerializer(StrictSerializer):
     )
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
-
-    class Meta:
-        model = Note
 
     def validate_title(self, title):
         # What is stored may be sent back, whatever the rule was when it was written.

@@ -17,7 +17,6 @@ from notes.api.serializers import (
     RevisionSerializer,
     TrashedNoteSerializer,
 )
-from notes.models import Note, Revision
 
 
 @extend_schema_view(
@@ -27,7 +26,6 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
     """Deleted notes. They stay here until they are restored, purged, or older than NOTES_TRASH_DAYS."""
 
     needs = {"GET": "read", "DELETE": "admin"}
-    queryset = Note.objects.all()
     serializer_class = TrashedNoteSerializer
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
@@ -64,7 +62,6 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
     """The history of a note: every write to it, with the content after it. What was pruned is not listed."""
 
     needs = {"GET": "read"}
-    queryset = Revision.objects.all()
     serializer_class = RevisionSerializer
     page_order = ["-number"]
     query_params = {"list": KeysetPagination.query_params, "retrieve": DiffParams.names()}

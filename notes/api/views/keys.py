@@ -25,7 +25,6 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
     """API keys of this notebook. The text of a key is in the answer to its creation, and nowhere else ever."""
 
     needs = {"GET": "admin", "POST": "admin", "DELETE": "admin"}
-    queryset = ApiKey.objects.all()
     serializer_class = KeySerializer
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"

@@ -25,7 +25,6 @@ from notes.api.serializers import (
     ReplaceSerializer,
     TextSerializer,
 )
-from notes.models import Note
 
 
 @extend_schema_view(
@@ -54,7 +53,6 @@ from notes.models import Note
 class NoteViewSet(WritingView, ModelViewSet):
     """Notes: a title, a body, tags."""
 
-    queryset = Note.objects.all()
     serializer_class = NoteSerializer
     lookup_field = "uuid"
     lookup_url_kwarg = "id"

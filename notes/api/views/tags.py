@@ -12,7 +12,7 @@ from notes.api.generics import WritingView
 from notes.api.pagination import KeysetPagination, PageParams
 from notes.api.schema import IDEMPOTENCY_KEY
 from notes.api.serializers import RenamedTagSerializer, RenameTagSerializer, TagSerializer
-from notes.models import Tag, TagRename
+from notes.models import TagRename
 from notes.tags import key
 
 PREFIX = OpenApiParameter("prefix", str, description="Only tags that begin so, in any case.")
@@ -22,7 +22,6 @@ PREFIX = OpenApiParameter("prefix", str, description="Only tags that begin so, i
 class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
     """Tags: their names, and how many live notes bear each. A tag is there as long as a note bears it."""
 
-    queryset = Tag.objects.all()
     serializer_class = TagSerializer
     page_order = ["key"]
     query_params = {"list": {*KeysetPagination.query_params, "prefix"}}
