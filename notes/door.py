@@ -23,12 +23,11 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from notes import databases
+from notes import content, databases
+from notes.content import folded
 from notes.models import CONTENT, Note, Notebook, Revision, Tag, Writer
 from notes.querysets import POSITIONS_PER_MICROSECOND, RevisionQuerySet, first_position
 from notes.search import index
-from notes.tags import key as folded
-from notes.tags import normalize
 
 
 class NoteHasChanged(Exception):
@@ -73,8 +72,8 @@ class Door:
     def create_many(self, drafts: Iterable[dict[str, Any]]) -> list[Note]:
         """Return the new notes, made of dicts: title; body, tags, uuid, created_at, updated_at if they are to be set.
 
-        An `uuid` that the notebook knows already is an IntegrityError. A constant number of queries, and one for each
-        tag that is in use already.
+        What a note may not hold is a NotAllowed, an `uuid` that the notebook knows already an IntegrityError. A
+        constant number of queries, and one for each tag that is in use already.
         """
         notes = [drafted(self.notebook, self.revision + number, **draft) for number, draft in enumerate(drafts, 1)]
         assign_positions(notes)
@@ -85,9 +84,13 @@ class Door:
         return notes
 
     def edit(self, note: Note, **changes: Any) -> bool:
-        """Change the given columns. If nothing would change, return False and take no number."""
-        if "tags" in changes:
-            changes["tags"] = normalize(changes["tags"])
+        """Change the given columns. If nothing would change, return False and take no number.
+
+        What a note may not hold is a NotAllowed, unless it holds it already.
+        """
+        return self._edit(note, content.allowed(changes, note))
+
+    def _edit(self, note: Note, changes: dict[str, Any]) -> bool:
         changes = {name: value for name, value in changes.items() if getattr(note, name) != value}
         if not changes:
             return False
@@ -108,7 +111,7 @@ class Door:
 
     def revert(self, note: Note, revision: Revision) -> bool:
         """Write the content of an old revision again. If the note has it already, return False and take no number."""
-        return self.edit(note, **{name: getattr(revision, name) for name in CONTENT})
+        return self._edit(note, {name: getattr(revision, name) for name in CONTENT})
 
     def purge(self, note: Note) -> None:
         """Erase content and history for good. The row stays as a tombstone, the log rows say who wrote and when."""
@@ -125,7 +128,7 @@ class Door:
         edited: list[Note] = []
         now = timezone.now()
         for note in notes:
-            names = normalize(new if folded(name) == folded(old) else name for name in note.tags)
+            names = content.unique(new if folded(name) == folded(old) else name for name in note.tags)
             if names != note.tags:
                 before = copy(note)
                 edited.append(note)
@@ -201,9 +204,7 @@ def drafted(
     return Note(
         notebook=notebook,
         revision=revision,
-        title=title,
-        body=body,
-        tags=normalize(tags),
+        **content.allowed({"title": title, "body": body, "tags": tags}),
         created_at=created_at,
         updated_at=max(created_at, updated_at or created_at),
         uuid=uuid or uuid_utils.compat.uuid7(),

@@ -14,8 +14,7 @@ from django.conf import settings
 from django.utils.dateparse import parse_date, parse_datetime
 from frontmatter.default_handlers import YAMLHandler
 
-from notes import tags, titles
-from notes.models import MAX_TITLE_CHARS
+from notes import content
 
 # With this, its path and the name of its source, a file's note has the same id in every import. Never change it.
 FILE_NAMESPACE = uuid.UUID("058d4a61-6dae-4d25-aef2-c7951917f553")
@@ -107,32 +106,32 @@ def markdown_paths(folder):
 
 def read_note(path, relative, source):
     """Return the NoteFile, or raise Unusable. The body is the file's text without its front matter, unaltered."""
-    refuse_text("name", relative)
+    try:
+        relative.encode()
+    except UnicodeEncodeError:
+        raise Unusable("the name is not UTF-8") from None
     # No character takes more than four bytes: a huge file is refused without being read.
     max_bytes = 4 * settings.NOTES_MAX_BODY_CHARS + MAX_FRONT_MATTER_BYTES
     try:
         with path.open("rb") as file:
             modified_at = os.fstat(file.fileno()).st_mtime
-            content = file.read(max_bytes + 1)
+            encoded = file.read(max_bytes + 1)
     except OSError as error:
         raise Unusable(f"it cannot be read: {error.strerror}") from None
-    if len(content) > max_bytes:
+    if len(encoded) > max_bytes:
         raise Unusable(f"it is longer than {max_bytes} bytes")
     try:
         # The byte order mark is about the file, and no part of its text.
-        text = content.decode("utf-8-sig")
+        text = encoded.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unusable(f"it is not UTF-8: {error.reason}") from None
 
     metadata, body = split_front_matter(text)
-    refuse_text("text", body)
-    if len(body) > settings.NOTES_MAX_BODY_CHARS:
-        raise Unusable(f"the text has {len(body)} characters; {settings.NOTES_MAX_BODY_CHARS} are allowed")
     created_at, updated_at = dates(metadata, modified_at)
     return NoteFile(
         path=relative,
         title=title_of(metadata, body, path),
-        body=body,
+        body=held_to(content.body, body),
         tags=tags_of(metadata),
         created_at=created_at,
         updated_at=updated_at,
@@ -141,13 +140,11 @@ def read_note(path, relative, source):
     )
 
 
-def refuse_text(what, text):
-    if "\x00" in text:
-        raise Unusable(f"the {what} has a NUL character in it")
+def held_to(rule, *arguments):
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Unusable(f"the {what} is not UTF-8") from None
+        return rule(*arguments)
+    except content.NotAllowed as error:
+        raise Unusable(error.detail) from None
 
 
 def printable(name):
@@ -235,11 +232,7 @@ def title_of(metadata, body, path):
         raise Unusable("the title in the front matter is not text")
     # The file's name is its owner's: `e-mail` and `2024-05-01` keep their hyphens.
     sources = [(title or "").strip(), first_heading(body), path.stem, path.name]
-    title = next(source for source in sources if titles.is_visible(source))
-    refuse_text("title", title)
-    if len(title) > MAX_TITLE_CHARS:
-        raise Unusable(f"the title has {len(title)} characters; {MAX_TITLE_CHARS} are allowed")
-    return title
+    return held_to(content.title, next(source for source in sources if content.is_visible(source)))
 
 
 FENCE = re.compile(r"(`{3,}|~{3,})([^\n]*)")
@@ -268,7 +261,7 @@ def first_heading(body):
             opened = heading.rstrip("#")
             if not opened or opened[-1] in " \t":
                 heading = opened.rstrip()
-            if titles.is_visible(heading):
+            if content.is_visible(heading):
                 return heading
     return ""
 
@@ -276,23 +269,14 @@ def first_heading(body):
 def tags_of(metadata):
     names = metadata.get("tags") or []
     if isinstance(names, str):
-        names = tags.split(names)
+        names = content.split_tags(names)
     if not isinstance(names, list):
         raise Unusable("the tags are neither a list nor text with commas")
     # `- ` with nothing after it, as templates leave it.
     names = [name for name in names if name is not None and name != ""]
-    for name in names:
-        if not isinstance(name, str) or not name.strip():
-            raise Unusable("a tag is not text")
-        if "," in name:
-            raise Unusable("a tag in the list has a comma in it")
-        refuse_text("tag", name)
-    names = tags.normalize(names)
-    if len(names) > tags.MAX_TAGS:
-        raise Unusable(f"it has {len(names)} tags; {tags.MAX_TAGS} are allowed")
-    if any(len(name) > tags.MAX_TAG_CHARS for name in names):
-        raise Unusable(f"a tag is longer than {tags.MAX_TAG_CHARS} characters")
-    return names
+    if not all(isinstance(name, str) for name in names):
+        raise Unusable("a tag is not text")
+    return held_to(content.tags, names)
 
 
 def dates(metadata, modified_at):

@@ -16,7 +16,8 @@ from django.db import Error, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from notes import databases, keys, titles
+from notes import content, databases, keys
+from notes.content import MAX_FOLDED_TAG_CHARS, MAX_TAG_CHARS, MAX_TITLE_CHARS
 from notes.querysets import (
     ApiKeyQuerySet,
     NotebookQuerySet,
@@ -26,10 +27,8 @@ from notes.querysets import (
     TagRenameQuerySet,
 )
 from notes.search import index
-from notes.tags import MAX_TAG_CHARS, MAX_TAG_KEY_CHARS
 
 LEVELS = ["read", "write", "admin"]
-MAX_TITLE_CHARS = 200
 CONTENT = ["title", "body", "tags"]
 
 BREAKS_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -40,7 +39,7 @@ def one_line(name):
 
     A line break would forge another line, and a name that shows nothing would be no name.
     """
-    if BREAKS_A_LINE.search(name) or not titles.is_visible(name):
+    if BREAKS_A_LINE.search(name) or not content.is_visible(name):
         raise ValidationError("Write one line of visible text.", code="one_line")
 
 
@@ -174,7 +173,7 @@ class Tag(models.Model):
     """How many live notes of a notebook bear a tag. The door keeps count; tags differ by more than their case."""
 
     notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="tags")
-    key = models.CharField(max_length=MAX_TAG_KEY_CHARS)
+    key = models.CharField(max_length=MAX_FOLDED_TAG_CHARS)
     name = models.CharField(max_length=MAX_TAG_CHARS)
     notes = models.PositiveBigIntegerField()
 

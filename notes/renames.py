@@ -12,13 +12,13 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from notes import databases
+from notes.content import folded
 from notes.door import Door
 from notes.models import TagRename
 from notes.search import index
 from notes.search.engine import Hit
 from notes.search.query import Query, Term
 from notes.search.ranking import IN_TEXT
-from notes.tags import key
 
 logger = logging.getLogger("notes.renames")
 
@@ -61,7 +61,7 @@ def go_on(door, rename):
         rename.goes_by_index, rename.position = False, None
     else:
         # The new name may differ from one that is there by its case alone.
-        rename.notebook.tags.filter(key=key(rename.new)).update(name=rename.new)
+        rename.notebook.tags.filter(key=folded(rename.new)).update(name=rename.new)
         # What a purge takes out of the notes must not stay here.
         rename.old = rename.new = ""
         rename.finished_at = timezone.now()
@@ -82,16 +82,16 @@ def next_in_rows(rename):
     if rename.position is not None:
         rows = rows.filter(position__gt=rename.position)
     rows = list(rows.values_list("position", "tags")[:MAX_ROWS])
-    old = key(rename.old)
-    positions = [position for position, tags in rows if old in map(key, tags)][:MAX_NOTES]
+    old = folded(rename.old)
+    positions = [position for position, tags in rows if old in map(folded, tags)][:MAX_NOTES]
     is_cut = len(positions) == MAX_NOTES
     return positions, positions[-1] if is_cut else rows[-1][0] if rows else None
 
 
 def is_left(rename):
     """Tell whether notes bear the tag that the index did not find: it is being made anew, or is broken."""
-    tag = rename.notebook.tags.filter(key=key(rename.old)).first()
-    if key(rename.old) == key(rename.new):
+    tag = rename.notebook.tags.filter(key=folded(rename.old)).first()
+    if folded(rename.old) == folded(rename.new):
         return tag is not None and rename.seen < tag.notes
     return tag is not None
 

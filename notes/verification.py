@@ -6,9 +6,9 @@ from itertools import islice
 from django.db.models import Count, F, Max, Min, Q
 
 from notes import databases
+from notes.content import folded
 from notes.models import CONTENT, Revision
 from notes.search import index
-from notes.tags import key
 
 ACTIONS_THAT_LEAVE_IT_DELETED = {Revision.TRASH, Revision.PURGE}
 NOTES_AT_ONCE = 100
@@ -98,7 +98,7 @@ def index_problems(notebook, watched):
 
 
 def tag_problems(notebook):
-    counted = Counter(key(name) for tags in notebook.notes.live().values_list("tags", flat=True) for name in tags)
+    counted = Counter(folded(name) for tags in notebook.notes.live().values_list("tags", flat=True) for name in tags)
     stored = Counter(dict(notebook.tags.values_list("key", "notes")))
     for name in sorted(counted.keys() | stored.keys()):
         if counted[name] != stored[name]:

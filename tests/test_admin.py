@@ -25,7 +25,7 @@ from notes.diffs import for_people
 from notes.door import Door, erase
 from notes.models import ApiKey, Note, Notebook, Revision
 from tests.conftest import client_with_key, make_key, make_staff
-from tests.writing import create_note, edit, purge, trash
+from tests.writing import create_note, create_old_note, edit, purge, trash
 
 LIST = "/admin/notes/note/"
 ADD = "/admin/notes/note/add/"
@@ -186,7 +186,7 @@ def test_an_edit_keeps_the_id_of_its_request(browser, note):
     ],
 )
 def test_to_open_and_save_an_unchanged_note_writes_nothing(browser, notebook, by, title, body, tags):
-    note = create_note(notebook, by, title=title, body=body, tags=tags)
+    note = create_old_note(notebook, by, title=title, body=body, tags=tags)
 
     response = save(browser, note)
 
@@ -216,7 +216,7 @@ def test_an_edited_body_keeps_its_kind_of_line_breaks(browser, notebook, by, sto
 
 
 def test_only_what_the_person_changed_is_written(browser, notebook, by):
-    note = create_note(notebook, by, title="Plan\nof two lines", body="mixed\r\nline\nbreaks", tags=["with, comma"])
+    note = create_old_note(notebook, by, title="Plan\nof two lines", body="mixed\r\nline\nbreaks", tags=["with, comma"])
 
     save(browser, note, tags="one, two")
 
@@ -232,7 +232,7 @@ def test_a_title_keeps_its_blanks(browser, note):
 
 
 def test_a_note_whose_title_shows_nothing_can_get_another_body(browser, notebook, by):
-    note = create_note(notebook, by, title=" ")
+    note = create_old_note(notebook, by, title=" ")
 
     save(browser, note, body="New")
 

@@ -313,7 +313,7 @@ def test_a_form_that_is_not_right_comes_back_with_what_was_typed_and_the_error_b
     post_form = form(response, "POST")
     assert response.status_code == 400
     assert "Hours of work" in post_form
-    assert "no more than 200 characters" in post_form
+    assert "at most 200 characters" in post_form
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 import pytest
 from django.db import IntegrityError
 
+from notes.content import NotAllowed
 from notes.door import Door, NoteHasChanged
 from notes.models import Note, Notebook, Revision, Tag
 from notes.search.query import parse
 from notes.verification import problems
-from tests.writing import create_note, edit
+from tests.writing import create_note, create_old_note, edit
 
 pytestmark = pytest.mark.django_db
 
@@ -103,3 +104,40 @@ def test_two_doors_of_one_notebook_at_a_time_take_no_number_twice(notebook, by):
     create_note(notebook, by, title="Three")
     notebook.refresh_from_db()
     assert list(problems(notebook)) == []
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"title": "\u200b"},
+        {"title": "x" * 201},
+        {"body": "a\x00"},
+        {"body": "\ud800"},
+        {"tags": ["a,b"]},
+        {"tags": [" "]},
+    ],
+    ids=str,
+)
+def test_what_a_note_may_not_hold_is_refused_whoever_forgot_to_look(notebook, by, note, columns):
+    before = stored(notebook)
+
+    with Door(notebook, by) as door:
+        with pytest.raises(NotAllowed):
+            door.create(**{"title": "New", **columns})
+        with pytest.raises(NotAllowed):
+            door.edit(note, **columns)
+
+    assert stored(notebook) == before
+
+
+def test_what_a_note_holds_already_may_stay(notebook, by, settings):
+    settings.NOTES_MAX_BODY_CHARS = 5
+    note = create_old_note(notebook, by, title="\u200b", body="longer", tags=["a,b"])
+
+    with Door(notebook, by) as door:
+        door.edit(note, title="New", body="newest", tags=["a,b"])
+        with pytest.raises(NotAllowed):
+            door.edit(note, body="longest")
+        door.revert(note, note.revisions.earliest("number"))
+
+    assert (note.title, note.body, note.tags) == ("\u200b", "longer", ["a,b"])

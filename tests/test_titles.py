@@ -2,9 +2,9 @@
 
 import pytest
 
-from notes import titles
+from notes import content
 from notes.models import Note
-from tests.writing import create_note
+from tests.writing import create_old_note
 
 NOTES = "/api/v1/notes"
 
@@ -44,7 +44,7 @@ invisible = pytest.mark.parametrize("title", INVISIBLE.values(), ids=INVISIBLE)
 @pytest.fixture
 def unseen(notebook, by):
     """A note from a time before the rule."""
-    return create_note(notebook, by, title="\u200b", body="One", tags=["work"])
+    return create_old_note(notebook, by, title="\u200b", body="One", tags=["work"])
 
 
 def batch(*items):
@@ -53,12 +53,12 @@ def batch(*items):
 
 @invisible
 def test_a_text_without_a_visible_character(title):
-    assert not titles.is_visible(title)
+    assert not content.is_visible(title)
 
 
 @pytest.mark.parametrize("title", VISIBLE.values(), ids=VISIBLE)
 def test_a_text_with_a_visible_character(operator, title):
-    assert titles.is_visible(title)
+    assert content.is_visible(title)
     assert operator.post(NOTES, {"title": title}).json()["title"] == title
 
 

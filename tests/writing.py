@@ -1,6 +1,8 @@
 """Notes written through the door, one write at a time, for tests that need some."""
 
-from notes.door import Door
+from notes.door import Door, recount_all
+from notes.models import Note, Revision
+from notes.search import index
 
 
 def create_note(notebook, by, **columns):
@@ -11,6 +13,17 @@ def create_note(notebook, by, **columns):
 def create_notes(notebook, by, drafts):
     with Door(notebook, by) as door:
         return door.create_many(drafts)
+
+
+def create_old_note(notebook, by, **columns):
+    """Return a note from before the rules of today: it holds what the door would refuse now."""
+    note = create_note(notebook, by, title="Old")
+    Note.objects.filter(pk=note.pk).update(**columns)
+    Revision.objects.filter(note=note).update(**columns)
+    note.refresh_from_db()
+    index.refresh([note])
+    recount_all(notebook)
+    return note
 
 
 def edit(note, by, **changes):

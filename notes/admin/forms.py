@@ -3,15 +3,14 @@
 import re
 
 from django import forms
-from django.conf import settings
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from notes import tags, titles
-from notes.models import CONTENT, MAX_TITLE_CHARS, Notebook
+from notes import content
+from notes.models import CONTENT, Notebook
 
 
 class StoredText(forms.CharField):
@@ -42,16 +41,7 @@ class TagsField(StoredText):
         return super().has_changed(self.prepare_value(initial), data)
 
     def clean(self, value):
-        names = tags.split(super().clean(value))
-        if len(names) > tags.MAX_TAGS:
-            raise ValidationError(f"A note has at most {tags.MAX_TAGS} tags; these are {len(names)}.", code="max_tags")
-        for name in names:
-            if len(name) > tags.MAX_TAG_CHARS:
-                raise ValidationError(
-                    f"A tag has at most {tags.MAX_TAG_CHARS} characters; “{name[:20]}…” has {len(name)}.",
-                    code="max_length",
-                )
-        return names
+        return content.split_tags(super().clean(value))
 
 
 def default_notebook():
@@ -61,14 +51,15 @@ def default_notebook():
 class NoteForm(forms.ModelForm):
     notebook = forms.ModelChoiceField(Notebook.objects.order_by("name"), initial=default_notebook)
     title = StoredText(
-        max_length=MAX_TITLE_CHARS, line_break="", widget=AdminTextInputWidget(attrs={"class": "vLargeTextField"})
+        line_break="",
+        widget=AdminTextInputWidget(attrs={"class": "vLargeTextField", "maxlength": content.MAX_TITLE_CHARS}),
     )
     body = StoredText(required=False, line_break="\n", widget=AdminTextareaWidget(attrs={"rows": 20}))
     tags = TagsField(
         required=False,
         line_break="",
         widget=AdminTextInputWidget(attrs={"class": "vLargeTextField"}),
-        help_text=f"Separated by commas. At most {tags.MAX_TAGS}, of {tags.MAX_TAG_CHARS} characters each.",
+        help_text=f"Separated by commas. At most {content.MAX_TAGS}, of {content.MAX_TAG_CHARS} characters each.",
     )
     opened_at_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -79,29 +70,20 @@ class NoteForm(forms.ModelForm):
     @property
     def changes(self):
         """The columns that the person changed, with their new values."""
-        return {name: self.cleaned_data[name] for name in CONTENT if name in self.changed_data}
-
-    def clean_title(self):
-        title = self.cleaned_data["title"]
-        if "title" in self.changed_data and not titles.is_visible(title):
-            raise ValidationError("A title has at least one visible character.", code="blank")
-        return title
+        changed = self.cleaned_data.keys() & set(self.changed_data)
+        return {name: self.cleaned_data[name] for name in CONTENT if name in changed}
 
     def clean_body(self):
         body = self.cleaned_data["body"]
         # Browsers send CRLF whatever the text had. LF is the rule; a note that was written with CRLF keeps it.
         if "\r\n" not in self.instance.body:
             body = body.replace("\r\n", "\n")
-        # A limit that was lowered since must not forbid a new title for an old note.
-        if len(body) > settings.NOTES_MAX_BODY_CHARS and "body" in self.changed_data:
-            raise ValidationError(
-                f"The body has at most {settings.NOTES_MAX_BODY_CHARS:,} characters; this one has {len(body):,}.",
-                code="max_length",
-            )
         return body
 
     def clean(self):
         super().clean()
+        for name in self.changes:
+            self.hold_to_rule(name)
         # NoteAdmin read this row under the lock: nobody can come between this comparison and the write.
         if not self.instance.pk:
             return
@@ -120,6 +102,12 @@ class NoteForm(forms.ModelForm):
                 ),
                 code="changed",
             )
+
+    def hold_to_rule(self, name):
+        try:
+            self.cleaned_data[name] = content.allowed({name: self.cleaned_data[name]}, self.instance)[name]
+        except content.NotAllowed as error:
+            self.add_error(name, ValidationError(error.detail, code=error.code))
 
 
 class ApiKeyForm(forms.ModelForm):

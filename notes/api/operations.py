@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from rest_framework.exceptions import ValidationError
 
-from notes import tags
-from notes.api.fields import longest_body, parsed_uuid
+from notes.api.fields import parsed_uuid
 from notes.api.preconditions import ANY, Expected, raise_412_if_changed, raise_428_if_unconditional
 from notes.api.problems import (
     IdTaken,
@@ -32,6 +31,7 @@ from notes.api.serializers import (
     ReplaceSerializer,
     TextSerializer,
 )
+from notes.content import NotAllowed, folded, refuse_long_body
 from notes.models import Note
 from notes.search import index
 
@@ -180,33 +180,27 @@ def with_body(door, note, body):
 @raises(NotFound, RenameRunning)
 def rename_tag(door, note_id, fields, expected):
     """Return the TagRename: what is to be done. It is carried out afterwards, in transactions of its own."""
-    wanted = wanted_tag(fields)
+    wanted = valid(RenameTagSerializer, fields)
     old, new, by = wanted["tag"], wanted["name"], door.by
     running = door.notebook.tag_renames.running().first()
     if running:
-        if (tags.key(running.old), running.new) != (tags.key(old), new):
+        if (folded(running.old), running.new) != (folded(old), new):
             raise RenameRunning(
                 f"The tag {running.old!r} is being renamed to {running.new!r}. Try again when that is done."
             )
         return running
-    if not door.notebook.tags.filter(key=tags.key(old)).exists():
+    if not door.notebook.tags.filter(key=folded(old)).exists():
         raise NotFound("Tag not found.")
     return door.notebook.tag_renames.create(
         old=old, new=new, writer=by.id, writer_name=by.name, request_id=by.request_id
     )
 
 
-def wanted_tag(fields):
-    """Return {"tag", "name"}: what is to be renamed, and the name in the form that notes have it."""
-    wanted = valid(RenameTagSerializer, fields)
-    [name] = tags.normalize([wanted["name"]])
-    return {**wanted, "name": name}
-
-
 def raise_400_if_too_long(chars, note):
-    limit = longest_body(note)
-    if chars > limit:
-        raise ValidationError({"body": [f"The body would have {chars} characters; at most {limit} are allowed."]})
+    try:
+        refuse_long_body(chars, note.body)
+    except NotAllowed as error:
+        raise ValidationError({error.field: [error.detail]}) from None
 
 
 class BatchWrite(NamedTuple):

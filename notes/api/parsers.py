@@ -9,6 +9,7 @@ from rest_framework.exceptions import ParseError, UnsupportedMediaType, Validati
 from rest_framework.parsers import JSONParser
 
 from notes.api.problems import RequestTooLarge
+from notes.content import NotAllowed, refuse_unstorable
 
 MAX_DEPTH = 20
 MAX_DIGITS = 1000
@@ -55,7 +56,7 @@ class StrictJSONParser(JSONParser):
             ) from None
         except ValueError as error:
             raise ParseError(f"The body is not JSON: {error}") from None
-        refuse_unstorable(document)
+        refuse_unstorable_in(document)
         return document
 
 
@@ -98,7 +99,7 @@ def finite_float(text):
     return number
 
 
-def refuse_unstorable(document):
+def refuse_unstorable_in(document):
     """Raise for text that no database column and no UTF-8 answer can hold: NUL and lone surrogates.
 
     Also for a document that is too deep.
@@ -125,16 +126,10 @@ def refuse_unstorable(document):
 
 
 def refuse_text(place, text):
-    if "\x00" in text:
-        raise ValidationError(
-            {path_of(place): ["Null characters are not allowed."]}, code="null_characters_not_allowed"
-        )
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValidationError(
-            {path_of(place): ["Lone surrogates are not allowed."]}, code="surrogate_characters_not_allowed"
-        ) from None
+        refuse_unstorable("text", text)
+    except NotAllowed as error:
+        raise ValidationError({path_of(place): [error.detail]}, code=error.code) from None
 
 
 def path_of(place):

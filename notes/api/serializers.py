@@ -6,11 +6,10 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import html
 
-from notes import models, tags, titles
-from notes.api.fields import Count, MaxBodyChars, Moment, NoteId, Tag, Tags, Text
-from notes.models import LEVELS, MAX_TITLE_CHARS, Revision, one_line
+from notes import content, models
+from notes.api.fields import Count, Limit, Moment, NoteId, Tag, Tags, Text, held_to
+from notes.models import LEVELS, Revision, one_line
 from notes.search.highlights import highlights
-from notes.tags import MAX_TAG_CHARS
 
 
 class StrictSerializer(serializers.Serializer):
@@ -50,11 +49,11 @@ class NoteSerializer(StrictSerializer):
     """A note. What only the server sets may be sent back as it was received; changed, it is refused."""
 
     id = NoteId(source="uuid", read_only=True, help_text="A UUID; those made here sort by time (UUIDv7).")
-    title = Text(max_length=MAX_TITLE_CHARS, help_text="With at least one visible character.")
+    title = Text(validators=[Limit(content.MAX_TITLE_CHARS)], help_text="With at least one visible character.")
     body = Text(
         default="",
         allow_blank=True,
-        validators=[MaxBodyChars()],
+        validators=[Limit(settings.NOTES_MAX_BODY_CHARS)],
         style={"template": "notes/body_field.html", "rows": 10},
         help_text="Kept byte for byte.",
     )
@@ -66,11 +65,10 @@ class NoteSerializer(StrictSerializer):
     updated_at = serializers.DateTimeField(read_only=True)
 
     def validate_title(self, title):
-        # What is stored may be sent back, whatever the rule was when it was written.
-        is_new = self.instance is None or title != self.instance.title
-        if is_new and not titles.is_visible(title):
-            raise serializers.ValidationError("A title has at least one visible character.", code="blank")
-        return title
+        return held_to(content.title, title, getattr(self.instance, "title", None))
+
+    def validate_body(self, body):
+        return held_to(content.body, body, getattr(self.instance, "body", None))
 
 
 class NewNoteSerializer(NoteSerializer):
@@ -135,12 +133,12 @@ class TagSerializer(serializers.ModelSerializer):
 
     def get_renaming_to(self, tag) -> str | None:
         running = self.context["running"]
-        return running.new if running and tags.key(running.old) == tag.key else None
+        return running.new if running and content.folded(running.old) == tag.key else None
 
 
 class RenameTagSerializer(StrictSerializer):
-    tag = Text(max_length=MAX_TAG_CHARS, help_text="The tag as it is, in any case.")
-    name = Tag(max_length=MAX_TAG_CHARS, help_text="What it shall be; a tag that is there already takes the notes in.")
+    tag = Text(max_length=content.MAX_TAG_CHARS, help_text="The tag as it is, in any case.")
+    name = Tag(help_text="What it shall be; a tag that is there already takes the notes in.")
 
 
 class RenamedTagSerializer(serializers.Serializer):

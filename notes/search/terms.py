@@ -10,13 +10,13 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
-from notes import tags
+from notes.content import folded
 from notes.search.query import Term
 from notes.search.words import words
 
 
 def tag_term(name: str) -> str:
-    return "@" + digest(tags.key(name))
+    return "@" + digest(folded(name))
 
 
 def title_term(title_words: Iterable[str]) -> str:

@@ -12,8 +12,8 @@ from notes.api.generics import WritingView
 from notes.api.pagination import KeysetPagination, PageParams
 from notes.api.schema import IDEMPOTENCY_KEY
 from notes.api.serializers import RenamedTagSerializer, RenameTagSerializer, TagSerializer
+from notes.content import folded
 from notes.models import TagRename
-from notes.tags import key
 
 PREFIX = OpenApiParameter("prefix", str, description="Only tags that begin so, in any case.")
 
@@ -28,7 +28,7 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
     writes = {"rename": operations.rename_tag}
 
     def get_queryset(self):
-        return self.notebook.tags.beginning_with(key(self.request.query_params.get("prefix", "")))
+        return self.notebook.tags.beginning_with(folded(self.request.query_params.get("prefix", "")))
 
     def get_serializer_context(self):
         running = self.notebook.tag_renames.running().first() if self.request else None
@@ -60,4 +60,5 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
 
     def response_for(self, rename):
         renames.finish(rename)
-        return Response({"name": operations.wanted_tag(self.request.data)["name"], "notes": rename.notes})
+        wanted = operations.valid(RenameTagSerializer, self.request.data)
+        return Response({"name": wanted["name"], "notes": rename.notes})
