@@ -166,8 +166,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["notes.api.permissions.Closed"],
     "DEFAULT_PARSER_CLASSES": [
         "notes.api.parsers.StrictJSONParser",
-        # For the forms of the browsable API; NotebookView takes them from a logged-in browser only.
-        "rest_framework.parsers.MultiPartParser",
+        "notes.api.parsers.FormParser",
     ],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
@@ -189,6 +188,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {"Level": "notes.models.LEVELS", "AccessLevel": "notes.api.permissions.LEVELS"},
+    "PARSER_WHITELIST": ["notes.api.parsers.StrictJSONParser"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "PREPROCESSING_HOOKS": ["notes.api.schema.without_trailing_slashes"],

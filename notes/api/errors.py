@@ -4,9 +4,8 @@ import logging
 import sys
 from http import HTTPStatus
 
-from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpResponse, JsonResponse
-from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
@@ -107,9 +106,6 @@ def api_error(request, error):
         return exceptions.PermissionDenied()
     if isinstance(error, RequestDataTooBig):
         return RequestTooLarge()
-    if isinstance(error, (BadRequest, MultiPartParserError, SuspiciousOperation)):
-        # A form that Django's own parser refuses: broken, or of too many fields.
-        return exceptions.ParseError("The form is malformed or has too many fields.")
     return unexpected(request, error)
 
 

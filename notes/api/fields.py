@@ -7,7 +7,6 @@ from django.core.validators import MaxLengthValidator
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.fields import html
 
 from notes import content
 
@@ -17,13 +16,6 @@ class Text(serializers.CharField):
 
     def __init__(self, **kwargs):
         super().__init__(trim_whitespace=False, **kwargs)
-
-    def get_value(self, dictionary):
-        value = super().get_value(dictionary)
-        # Forms send every newline of a text area as CR LF, whatever stood there before.
-        if html.is_html_input(dictionary) and isinstance(value, str):
-            return value.replace("\r\n", "\n")
-        return value
 
     def to_internal_value(self, value):
         if not isinstance(value, str):
@@ -64,19 +56,11 @@ class Tag(Text):
 
 
 class Tags(serializers.ListField):
-    """A list in JSON; in an HTML form one line, separated by commas."""
-
     child = Tag()
 
     def __init__(self, **kwargs):
         style = {"template": "notes/tags_field.html"}
         super().__init__(validators=[Limit(content.MAX_TAGS)], style=style, **kwargs)
-
-    def get_value(self, dictionary):
-        if html.is_html_input(dictionary) and self.field_name in dictionary:
-            line = dictionary[self.field_name]
-            return content.split_tags(line) if isinstance(line, str) else [line]
-        return super().get_value(dictionary)
 
     def to_internal_value(self, value):
         return held_to(content.tags, super().to_internal_value(value))

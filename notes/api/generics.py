@@ -1,12 +1,10 @@
 """What all views of a notebook share: which one it is, who may come in, and how a write is carried out."""
 
-from django.conf import settings
 from django.urls import reverse
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import cached_property
 from rest_framework import status
 from rest_framework.exceptions import NotAuthenticated, ParseError, ValidationError
-from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -45,13 +43,6 @@ class NotebookView(APIView):
     @property
     def notebook(self):
         return self.access.notebook
-
-    def get_parsers(self):
-        """Forms are for people who have logged in with a browser; programs send JSON."""
-        parsers = super().get_parsers()
-        if self.request and settings.SESSION_COOKIE_NAME not in self.request.COOKIES:
-            parsers = [parser for parser in parsers if not isinstance(parser, MultiPartParser)]
-        return parsers
 
     def cost(self, request):
         """Return how many requests this one counts as, under its rate."""
@@ -107,8 +98,6 @@ class WritingView(NotebookView):
         """
         operation = self.writes[getattr(self, "action", None)]
         fields, expected, key = self.request.data, Expected.of(self.request), retries.key_of(self.request)
-        if self.request.FILES:
-            raise ParseError("Files are not taken; send text.")
         if self.request.method == "PATCH" and not self.request.content_type:
             raise ParseError("There is no body: send what shall change.")
         with Door(self.notebook, self.access.writer) as door:

@@ -1,15 +1,19 @@
-"""JSON as RFC 8259 and RFC 7493 mean it: what a lenient parser would guess at is a 400."""
+"""Bodies: strict JSON, and the forms of the browsable API, which become the dict that JSON would be.
+
+JSON as RFC 8259 and RFC 7493 mean it: what a lenient parser would guess at is a 400.
+"""
 
 import json
 import math
 import re
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import JSONParser, MultiPartParser
 
 from notes.api.problems import RequestTooLarge
-from notes.content import NotAllowed, refuse_unstorable
+from notes.content import NotAllowed, refuse_unstorable, split_tags
 
 MAX_DEPTH = 20
 MAX_DIGITS = 1000
@@ -58,6 +62,34 @@ class StrictJSONParser(JSONParser):
             raise ParseError(f"The body is not JSON: {error}") from None
         refuse_unstorable_in(document)
         return document
+
+
+class FormParser(MultiPartParser):
+    """Forms are for people who have logged in with a browser; programs send JSON."""
+
+    def parse(self, stream, media_type=None, parser_context=None):
+        """Return the fields as the dict that JSON would be: tags as a list, and no id where none was chosen."""
+        request = parser_context["request"]
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+            raise UnsupportedMediaType(media_type)
+        try:
+            form = super().parse(stream, media_type, parser_context)
+        except RequestDataTooBig:
+            raise RequestTooLarge from None
+        except (ParseError, SuspiciousOperation):
+            raise ParseError("The form is malformed or has too many fields.") from None
+        if form.files:
+            raise ParseError("Files are not taken; send text.")
+        # Browsers send every newline of a text area as CR LF, whatever stood there before.
+        fields = {name: text.replace("\r\n", "\n") for name, text in form.data.items()}
+        # Django looks for the token in the form that it reads itself, or in the header that scripts send.
+        if token := fields.pop("csrfmiddlewaretoken", None):
+            request.META.setdefault(settings.CSRF_HEADER_NAME, token)
+        if "tags" in fields:
+            fields["tags"] = split_tags(fields["tags"])
+        if not fields.get("id"):
+            fields.pop("id", None)
+        return fields
 
 
 def refuse_too_many_values(text):

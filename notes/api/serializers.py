@@ -4,7 +4,6 @@ from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
-from rest_framework.fields import html
 
 from notes import content, models
 from notes.api.fields import Count, Limit, Moment, NoteId, Tag, Tags, Text, held_to
@@ -31,7 +30,7 @@ class StrictSerializer(serializers.Serializer):
     def refused_names(self, fields):
         errors = {}
         for name in fields:
-            if name not in self.fields and not (name == "csrfmiddlewaretoken" and html.is_html_input(fields)):
+            if name not in self.fields:
                 errors[name] = [serializers.ErrorDetail(self.UNKNOWN, code="unknown_field")]
             elif name in self.fields and self.fields[name].read_only and not self.is_present(name, fields[name]):
                 errors[name] = [serializers.ErrorDetail(self.READ_ONLY, code="read_only")]
