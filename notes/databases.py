@@ -142,8 +142,8 @@ def without_waiting() -> Iterator[None]:
             cursor.execute("RESET lock_timeout")
 
 
-def let_go(error: BaseException | None) -> None:
-    """Empty the frames of an error that was expected: they hold cursors, for the garbage collector of any thread."""
+def release_frames(error: BaseException | None) -> None:
+    """Drop the variables of an expected error's traceback: they keep cursors alive, for the collector of any thread."""
     while error:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__

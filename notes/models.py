@@ -55,6 +55,14 @@ class Writer:
     name: str
     request_id: str = ""
 
+    @classmethod
+    def staff(cls, user, request_id):
+        return cls(f"staff:{user.pk}", user.get_username(), request_id)
+
+    @classmethod
+    def command(cls, name):
+        return cls(f"command:{name}", name)
+
 
 class Notebook(models.Model):
     DEFAULT_NAME = "default"
@@ -245,7 +253,7 @@ class Receipt(models.Model):
 class ApiKey(models.Model):
     """Opens one notebook at one level. The text of a key is shown once, by `make`, and stored as a digest only."""
 
-    USE_IS_NOTED_EVERY = timedelta(minutes=1)
+    USE_IS_RECORDED_EVERY = timedelta(minutes=1)
 
     id = models.UUIDField(primary_key=True, default=uuid_utils.compat.uuid7, editable=False)
     notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="keys")
@@ -291,15 +299,15 @@ class ApiKey(models.Model):
         with databases.write_transaction():
             return bool(ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now()))
 
-    def note_use(self):
+    def record_use(self):
         """Store when the key was used, at most once a minute. Where the database is busy or read-only, not at all."""
-        now, noted = timezone.now(), self.last_used_at
-        # A time to come was noted before the clock was set back.
-        if noted is not None and abs(now - noted) < self.USE_IS_NOTED_EVERY:
+        now, recorded = timezone.now(), self.last_used_at
+        # A last use in the future: the clock has been set back.
+        if recorded is not None and abs(now - recorded) < self.USE_IS_RECORDED_EVERY:
             return
         try:
             with databases.without_waiting(), transaction.atomic():
                 # Of requests at the same time one is enough: the others find another time there.
-                ApiKey.objects.filter(pk=self.pk, last_used_at=noted).update(last_used_at=now)
+                ApiKey.objects.filter(pk=self.pk, last_used_at=recorded).update(last_used_at=now)
         except Error as error:
-            databases.let_go(error)
+            databases.release_frames(error)

@@ -441,7 +441,7 @@ def test_a_chunk_without_changes_takes_few_queries(notebook, folder, django_asse
     for number in range(20):
         write(folder, f"{number}.md", "Note")
     run_import(folder)
-    importer = Writer(id="command:import_notes", name="import_notes")
+    importer = Writer.command("import_notes")
 
     # The savepoint of the test's own transaction, the lock, the notes, their writers, the end of the savepoint.
     with django_assert_num_queries(5):
@@ -486,7 +486,7 @@ def test_another_writer_gets_its_turn_between_two_chunks(notebook, by, folder, m
     monkeypatch.setattr(importing, "CHUNK_FILES", 1)
     for number in range(3):
         write(folder, f"{number}.md", "Note")
-    importer = Writer(id="command:import_notes", name="import_notes")
+    importer = Writer.command("import_notes")
     somebody = Notebook.objects.get(pk=notebook.pk)
 
     for _ in importing.import_files(notebook, importer, markdown.read_folder(folder)):

@@ -204,9 +204,9 @@ def test_of_two_requests_at_the_same_time_one_stores_the_use(notebook):
     key, _ = make_key(notebook)
     one, two = ApiKey.objects.get(pk=key.pk), ApiKey.objects.get(pk=key.pk)
 
-    one.note_use()
+    one.record_use()
     stored = ApiKey.objects.get(pk=key.pk).last_used_at
-    two.note_use()
+    two.record_use()
 
     assert stored is not None
     assert ApiKey.objects.get(pk=key.pk).last_used_at == stored

@@ -44,7 +44,7 @@ class KeyAuthentication(BaseAuthentication):
         if isinstance(key, ApiKey):
             # Known, and so no guess: a device with an old key must not use up the guesses of its whole address.
             raise_401_if_closed(key)
-            key.note_use()
+            key.record_use()
         else:
             # A person may have chosen this one: whoever guesses at it must not learn that the last guess was right.
             # The others are beyond guessing, and stay good for those who share their address with an attacker.

@@ -34,8 +34,7 @@ def access_of(request):
     if key:
         return Access(key.notebook, key.level, Writer(key.writer_id, key.name, request.id), key.expires_at)
     if level := level_of_staff(request.user):
-        writer = Writer(f"staff:{request.user.pk}", request.user.get_username(), request.id)
-        return Access(Notebook.objects.default(), level, writer)
+        return Access(Notebook.objects.default(), level, Writer.staff(request.user, request.id))
     if settings.NOTES_PUBLIC_READS:
         notebook = Notebook.objects.default()
         return Access(notebook, "public") if notebook.public else None

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         its_notebook = Notebook.objects.filter(name=notebook).first()
         if its_notebook is None:
             raise CommandError(f"There is no notebook {notebook!r}. Make it with create_notebook.")
-        by = Writer(id="command:create_key", name="create_key")
+        by = Writer.command("create_key")
         expires_at = None if expires is None else moment(expires)
         _, text = ApiKey.make(by, notebook=its_notebook, name=name, level=level, expires_at=expires_at)
         self.stdout.write(text)

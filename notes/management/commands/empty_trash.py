@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=days_in, default=days, help="instead of NOTES_TRASH_DAYS")
 
     def handle(self, *, days, **options):
-        by = Writer(id="command:empty_trash", name="empty_trash")
+        by = Writer.command("empty_trash")
         before = timezone.now() - timedelta(days=days)
         purged = 0
         for notebook in Notebook.objects.all():

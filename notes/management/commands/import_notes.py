@@ -11,7 +11,7 @@ from notes.management.arguments import one_line_in
 from notes.models import Notebook, Writer
 
 MOST_NAMES = 10
-BY = Writer(id="command:import_notes", name="import_notes")
+BY = Writer.command("import_notes")
 
 
 class Command(BaseCommand):
