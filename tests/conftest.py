@@ -3,14 +3,15 @@ import logging
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
 from django.db import connection
+from django.test import Client
 from rest_framework.test import APIClient
 
 from notes.door import Door
-from notes.models import ApiKey, Notebook, Writer
+from notes.models import Notebook, Writer
 from notes.search import index
 from tests.keys import OPERATOR_KEY
+from tests.people import client_with_key
 
 if connection.vendor == "postgresql":
     truncate = connection.ops.sql_flush
@@ -54,9 +55,22 @@ def operator(notebook):
 
 
 @pytest.fixture
-def staff(notebook):
-    """A member of staff, logged in with a browser."""
-    user = get_user_model().objects.create_superuser("ada", password="correct horse")
+def user(db):
+    """A member of staff who may do everything."""
+    return get_user_model().objects.create_superuser("ada", password="correct horse")
+
+
+@pytest.fixture
+def browser(notebook, user):
+    """The browser of that member of staff, for the pages of the admin."""
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def staff(notebook, user):
+    """That member of staff, logged in, for the API."""
     client = APIClient()
     client.force_login(user)
     return client
@@ -81,23 +95,3 @@ def log_lines():
     before = handler.setStream(written)
     yield written
     handler.setStream(before)
-
-
-def client_with_key(key):
-    client = APIClient()
-    client.credentials(HTTP_X_API_KEY=key)
-    return client
-
-
-def make_staff(name, *permissions, **columns):
-    """Return a member of staff with these permissions, such as "view_note"; without any: with all over notes."""
-    user = get_user_model().objects.create_user(name, is_staff=True, **columns)
-    over_notes = [f"{verb}_note" for verb in ("view", "add", "change", "delete")]
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions or over_notes))
-    return user
-
-
-def make_key(notebook, level="write", **columns):
-    """Return (ApiKey, its text)."""
-    maker = Writer(id="test", name="a test")
-    return ApiKey.make(maker, **{"notebook": notebook, "level": level, "name": f"{level} key", **columns})

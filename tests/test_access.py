@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 from notes.api.permissions import Public
 from notes.checks import OPEN_BY_NATURE, routes
 from notes.models import Note, Revision
-from tests.conftest import client_with_key, make_staff
 from tests.keys import OPERATOR_KEY
+from tests.people import client_with_key, make_staff
 
 NOTES = "/api/v1/notes"
 READS = ["GET", "HEAD", "OPTIONS"]

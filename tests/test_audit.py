@@ -10,8 +10,8 @@ from rest_framework.test import APIClient
 
 from notes import keys
 from notes.models import ApiKey
-from tests.conftest import client_with_key, make_key, make_staff
-from tests.test_admin import KEYS, typed
+from tests.admin import KEYS, typed
+from tests.people import client_with_key, make_key, make_staff
 from tests.test_throttling import behind_proxies
 
 NOTES, ME, API_KEYS = "/api/v1/notes", "/api/v1/me", "/api/v1/keys"

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from notes.door import Door
 from notes.models import Note, Revision
-from tests.conftest import make_staff
+from tests.people import make_staff
 from tests.writing import create_note
 
 NOTES = "/api/v1/notes"

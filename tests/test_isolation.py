@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notes.models import Note, Notebook, Receipt, Revision
-from tests.conftest import client_with_key, make_key
+from tests.people import client_with_key, make_key
 from tests.problems import problem_of
 
 NOTES = "/api/v1/notes"

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from notes import keys
 from notes.models import ApiKey, Notebook
-from tests.conftest import client_with_key, make_key
+from tests.people import client_with_key, make_key
 from tests.server import PROJECT, process_environment
 
 ME = "/api/v1/me"

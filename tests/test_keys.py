@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from notes import keys
 from notes.models import ApiKey, Note, Notebook, Revision
-from tests.conftest import client_with_key, make_key
+from tests.people import client_with_key, make_key
 from tests.problems import fields_of, problem_of
 
 NOTES = "/api/v1/notes"

@@ -15,8 +15,8 @@ from rest_framework.test import APIClient
 from notes import keys
 from notes.checks import routes
 from notes.models import Notebook
-from tests.conftest import make_key, make_staff
 from tests.keys import OPERATOR_KEY
+from tests.people import make_key, make_staff
 from tests.writing import create_note, trash
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]

@@ -9,7 +9,7 @@ from django.urls import resolve
 from notes.door import Door
 from notes.models import ApiKey, Revision
 from notesproject.environment import BASE_DIR
-from tests.conftest import make_key
+from tests.people import make_key
 from tests.problems import fields_of
 from tests.server import serving
 from tests.wire import Connection

@@ -11,9 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from notes import verification
 from notes.models import Note, Notebook, Receipt, Revision, Tag
 from notes.search import index
-from tests.conftest import client_with_key
 from tests.keys import OPERATOR_KEY
 from tests.offline import ANSWER, REQUEST, ConnectionLost, Network, OfflineClient
+from tests.people import client_with_key
 
 NOTES = "/api/v1/notes"
 

@@ -11,8 +11,8 @@ from notes import verification
 from notes.api.urls import v1
 from notes.door import Door
 from notes.models import Revision
-from tests.conftest import client_with_key
 from tests.keys import OPERATOR_KEY
+from tests.people import client_with_key
 
 NOTES = "/api/v1/notes"
 TIMES = 3

@@ -9,8 +9,8 @@ from django.db import connections
 
 from notes.door import Door
 from notes.models import Note, Revision
-from tests.conftest import client_with_key
 from tests.keys import OPERATOR_KEY
+from tests.people import client_with_key
 
 NOTES = "/api/v1/notes"
 # As many as the lost update and the revived note need to show up every time where the lock is taken away.

@@ -18,8 +18,8 @@ from rest_framework.test import APIClient
 
 from notes import keys
 from notes.models import ApiKey, Note
-from tests.conftest import client_with_key, make_key
 from tests.keys import OPERATOR_KEY
+from tests.people import client_with_key, make_key
 from tests.server import PROJECT
 from tests.test_matrix import BODIES, EXPECTED
 from tests.writing import create_note, trash

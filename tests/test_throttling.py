@@ -24,8 +24,8 @@ from notes import keys
 from notes.api.throttling import address_of
 from notes.models import ApiKey
 from notesproject.environment import cache as cache_settings
-from tests.conftest import client_with_key, make_key
 from tests.keys import OPERATOR_KEY
+from tests.people import client_with_key, make_key
 from tests.problems import problem_of
 from tests.server import free_port, serving
 from tests.wire import Connection

@@ -16,8 +16,8 @@ from notes import databases, turns
 from notes.management.commands import rebuild_search
 from notes.models import ApiKey, Note
 from notes.turns import Turns
-from tests.conftest import client_with_key, make_key
 from tests.keys import OPERATOR_KEY
+from tests.people import client_with_key, make_key
 from tests.server import serving
 from tests.wire import Connection
 from tests.writing import create_note, create_notes

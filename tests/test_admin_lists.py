@@ -1,0 +1,216 @@
+"""The lists of the admin: few queries, and no address that makes them slow or fail."""
+
+import time
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.urls import reverse
+
+from notes.door import Door
+from notes.models import Notebook
+from tests.admin import LIST
+from tests.writing import create_note, trash
+
+# The list
+
+
+def test_the_list_shows_the_newest_first_with_tags_notebook_and_trash(browser, notebook, by):
+    create_note(notebook, by, title="Older", tags=["home", "garden"])
+    trash(create_note(notebook, by, title="Newer"), by)
+
+    response = browser.get(LIST)
+
+    text = response.content.decode()
+    assert text.index("Newer") < text.index("Older")
+    assert f'<a href="{LIST}?tag=home">home</a>, <a href="{LIST}?tag=garden">garden</a>' in text
+    assert "in trash</td>" in text
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ("q=milk", {"Shopping"}),
+        ("q=plan", {"Plan B"}),
+        ("trash=yes", {"Plan B"}),
+        ("trash=no", {"Shopping", "Elsewhere"}),
+        ("tag=home", {"Shopping"}),
+        ("tag=hom", set()),
+        ("tag=caf%C3%A9%22%25", {"Elsewhere"}),
+        ("tag=", {"Shopping", "Plan B", "Elsewhere"}),
+        ("tag=%00", {"Shopping", "Plan B", "Elsewhere"}),
+        ("notebook__id__exact={other}", {"Elsewhere"}),
+        ("created_at__gte=2000-01-01+00:00:00Z", {"Shopping", "Plan B", "Elsewhere"}),
+        ("created_at__gte=2999-01-01+00:00:00Z", set()),
+    ],
+)
+def test_the_list_can_be_searched_and_filtered(browser, notebook, by, query, titles):
+    other = Notebook.objects.create(name="other")
+    create_note(notebook, by, title="Shopping", body="milk", tags=["home"])
+    trash(create_note(notebook, by, title="Plan B", tags=["homework"]), by)
+    create_note(other, by, title="Elsewhere", tags=['café"%'])
+
+    response = browser.get(f"{LIST}?{query.format(other=other.pk)}")
+
+    assert {note.title for note in response.context["cl"].result_list} == titles
+
+
+def test_the_list_takes_the_same_few_queries_for_one_note_and_for_thirty(
+    browser, notebook, by, django_assert_num_queries
+):
+    create_note(notebook, by, title="First", tags=["home"])
+    # Session, user, count, notes, and the notebooks to filter by.
+    with django_assert_num_queries(5):
+        browser.get(LIST)
+    for number in range(29):
+        create_note(Notebook.objects.create(name=f"Notebook {number}"), by, title="Another", tags=["work", "home"])
+
+    with django_assert_num_queries(5) as queries:
+        browser.get(LIST)
+
+    assert sum("COUNT(" in query["sql"] for query in queries) == 1
+    assert not any('"notes_note"."body"' in query["sql"] for query in queries)
+
+
+# No address makes it slow
+
+
+ADMINS = admin.site._registry
+LISTS = {model: reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") for model in ADMINS}
+EACH_MODEL = pytest.mark.parametrize("model", ADMINS, ids=lambda model: model.__name__)
+LOOKUPS = ["", "__regex", "__iregex", "__contains", "__startswith", "__gt", "__in"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "typed", ["created_at__year=0", "created_at__gte=0001-01-01T00:00:00%2B23:59", f"id__exact={'9' * 30}"]
+)
+def test_a_filter_typed_by_hand_is_no_500(staff, note, typed):
+    for address in LISTS.values():
+        assert staff.get(f"{address}?{typed}").status_code in {200, 302, 400}
+
+
+@EACH_MODEL
+def test_an_address_looks_up_only_what_the_filters_of_the_list_offer(browser, notebook, model):
+    lookups = [f"{column.name}{lookup}" for column in model._meta.fields for lookup in LOOKUPS]
+
+    answers = {lookup: browser.get(f"{LISTS[model]}?{lookup}=(((").status_code for lookup in lookups}
+
+    assert set(answers.values()) == {400}, answers
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "notebook__name__regex=(a%2B)%2B%24",
+        "notebook__keys__digest=0",
+        "revisions__body__contains=a",
+        "notebook__id__exact__regex=1",
+        "created_at__gte__regex=1",
+        "created_at__date=2027-01-31",
+        "pk=1",
+    ],
+)
+def test_an_address_looks_up_nothing_beyond_the_table_either(browser, note, typed):
+    assert browser.get(f"{LIST}?{typed}").status_code in {302, 400}
+
+
+def test_a_regular_expression_in_an_address_is_not_tried(browser, notebook, by):
+    create_note(notebook, by, title="a" * 24 + "!")
+    started = time.monotonic()
+
+    response = browser.get(f"{LIST}?title__regex=(a%2B)%2B%24")
+
+    assert response.status_code == 400
+    assert time.monotonic() - started < 1
+
+
+@EACH_MODEL
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "o=" + ".".join(["1", "-1", "2"] * 2000),
+        "o=" + "9" * 5000,
+        "o=--1.x..1-",
+        "p=" + "9" * 4000,
+        "p=" + "9" * 5000,
+        "p=-1",
+        "all=",
+        "q=" + "+".join("a" * 4000),
+        "q=" + "a" * 60_000,
+        "q=%00",
+        "q=%22",
+        "_facets=True",
+        "_popup=1",
+        "_to_field=digest",
+        "_to_field=password",
+        "is_staff__exact=x",
+        "groups__id__exact=x",
+        "&".join(f"notebook__id__exact={number}" for number in range(1000)),
+        "&".join(f"groups__id__exact={number}" for number in range(1000)),
+        "created_at__gte=&created_at__lt=",
+    ],
+    ids=lambda typed: typed[:20],
+)
+def test_an_absurd_address_of_a_list_is_no_failure(browser, note, model, typed):
+    # Of one thing alone no filter is offered.
+    Notebook.objects.create(name="other")
+    Group.objects.bulk_create([Group(name="one"), Group(name="two")])
+
+    assert browser.get(f"{LISTS[model]}?{typed}").status_code in {200, 302, 400}
+
+
+@pytest.mark.parametrize("term", ["+".join("a" * 4000), "a" * 60_000, "%00"], ids=["words", "long", "NUL"])
+@pytest.mark.parametrize("source", ["notes.revision.note", "admin.logentry.user"])
+def test_an_absurd_search_for_a_row_to_choose_is_no_failure(browser, note, source, term):
+    app, model, field = source.split(".")
+    address = f"/admin/autocomplete/?app_label={app}&model_name={model}&field_name={field}&term={term}"
+
+    assert browser.get(address).json()["results"] == []
+
+
+def test_a_search_that_is_too_long_says_so(browser, note):
+    response = browser.get(f"{LIST}?q={'a' * 101}")
+
+    assert "A search has at most 100 characters." in response.content.decode()
+    assert not response.context["cl"].result_list
+
+
+def test_the_lists_of_people_can_still_be_filtered_and_searched(browser, user):
+    people = LISTS[get_user_model()]
+
+    for query in ["is_staff__exact=1", "is_superuser__exact=1", "q=ada", "o=-1"]:
+        assert user in browser.get(f"{people}?{query}").context["cl"].result_list
+    assert not browser.get(f"{people}?is_staff__exact=0").context["cl"].result_list
+
+
+@EACH_MODEL
+@pytest.mark.parametrize("key", ["x", "9" * 30, "", "%00"])
+def test_a_selected_row_that_cannot_be_one_is_no_failure(browser, note, model, key):
+    action = next(iter(ADMINS[model].get_actions(browser.get(LISTS[model]).wsgi_request)), "delete_selected")
+
+    response = browser.post(LISTS[model], {"action": action, "_selected_action": key})
+
+    assert response.status_code in {200, 302, 400}
+
+
+@EACH_MODEL
+def test_an_address_fills_in_no_form(browser, notebook, model):
+    address = LISTS[model] + "add/"
+    query = {column.name: "x" for column in model._meta.fields}
+
+    response = browser.get(address, query)
+
+    assert response.status_code == browser.get(address).status_code
+    assert response.status_code == 403 or "x" not in response.context["adminform"].form.initial.values()
+
+
+def test_an_error_in_an_action_is_seen(browser, note, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(Door, "trash", fail)
+
+    with pytest.raises(ValueError, match="a fault of ours"):
+        browser.post(LIST, {"action": "delete_selected", "_selected_action": note.pk, "post": "yes"})
