@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from notes.search.engine import Search
+from tests.pages import results
 from tests.writing import create_notes
 
 NOTES = "/api/v1/notes"
@@ -161,11 +162,7 @@ def test_a_search_that_has_not_changed_is_a_304(operator, week, django_assert_nu
 
 def test_notes_of_one_moment_have_pages_too(operator, notebook, by):
     create_notes(notebook, by, [{"title": str(number), "created_at": NOON} for number in range(300)])
-    seen, url = [], f"{NOTES}?limit=100"
 
-    while url:
-        page = operator.get(url).json()
-        seen += [note["title"] for note in page["results"]]
-        url = page["next"]
+    seen = [note["title"] for note in results(operator, f"{NOTES}?limit=100")]
 
     assert len(seen) == len(set(seen)) == 300

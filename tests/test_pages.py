@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notes.search import index
+from tests.pages import walk
 from tests.writing import create_note, create_notes
 
 NOTES, CHANGES = "/api/v1/notes", "/api/v1/changes"
@@ -28,23 +29,23 @@ def make_note(notebook, by, title, *, days_later=0, note_id=None):
 
 
 def test_pages_forwards_hold_each_note_once(stranger, notes):
-    pages = list(turn(stranger, f"{NOTES}?limit=4", "next"))
+    pages = list(walk(stranger, f"{NOTES}?limit=4"))
 
     assert [len(page["results"]) for page in pages] == [4, 4, 2]
     assert ids_of(*pages) == [str(note.uuid) for note in notes]
 
 
 def test_pages_backwards_hold_the_same_in_the_same_order(stranger, notes):
-    *_, last = turn(stranger, f"{NOTES}?limit=4", "next")
+    *_, last = walk(stranger, f"{NOTES}?limit=4")
 
-    pages = [*turn(stranger, last["previous"], "previous")]
+    pages = [*walk(stranger, last["previous"], "previous")]
 
     assert [len(page["results"]) for page in pages] == [4, 4]
     assert ids_of(*reversed(pages), last) == [str(note.uuid) for note in notes]
 
 
 def test_the_first_page_has_no_previous_and_the_last_no_next(stranger, notes):
-    first, middle, last = turn(stranger, f"{NOTES}?limit=4", "next")
+    first, middle, last = walk(stranger, f"{NOTES}?limit=4")
     back = stranger.get(middle["previous"]).json()
 
     assert first["previous"] is None
@@ -56,7 +57,7 @@ def test_the_first_page_has_no_previous_and_the_last_no_next(stranger, notes):
 
 @pytest.mark.parametrize("limit", [5, 10, 200])
 def test_a_last_page_that_is_just_full_has_no_empty_one_behind_it(stranger, notes, limit):
-    *_, last = turn(stranger, f"{NOTES}?limit={limit}", "next")
+    *_, last = walk(stranger, f"{NOTES}?limit={limit}")
 
     assert len(last["results"]) == min(limit, 10)
 
@@ -72,7 +73,7 @@ def test_a_page_holds_fifty_where_no_limit_is_named(stranger, notebook, by):
 
 
 def test_what_is_created_between_two_pages_shifts_none(stranger, notebook, by, notes):
-    pages = turn(stranger, f"{NOTES}?limit=3", "next")
+    pages = walk(stranger, f"{NOTES}?limit=3")
     seen = ids_of(next(pages))
 
     make_note(notebook, by, "Newer", days_later=1)
@@ -88,7 +89,7 @@ def test_what_is_created_between_two_pages_shifts_none(stranger, notebook, by, n
 
 
 def test_what_is_created_in_the_same_moment_shifts_none(stranger, notebook, by, notes):
-    pages = turn(stranger, f"{NOTES}?limit=3", "next")
+    pages = walk(stranger, f"{NOTES}?limit=3")
     seen = ids_of(next(pages))
 
     others = {str(make_note(notebook, by, "Between").uuid) for _ in range(4)}
@@ -112,7 +113,7 @@ def test_deleting_the_note_that_the_cursor_names_skips_and_repeats_none(operator
 
 
 def test_pages_stay_whole_while_others_create_and_delete_before_each(operator, notebook, by, notes):
-    pages = turn(operator, f"{NOTES}?limit=2", "next")
+    pages = walk(operator, f"{NOTES}?limit=2")
     seen, deleted = [], set()
 
     for page in pages:
@@ -130,10 +131,10 @@ def test_pages_stay_whole_while_others_create_and_delete_before_each(operator, n
 
 
 def test_pages_backwards_stay_whole_while_others_create_and_delete(operator, notebook, by, notes):
-    *_, last = turn(operator, f"{NOTES}?limit=2", "next")
+    *_, last = walk(operator, f"{NOTES}?limit=2")
     seen, deleted = ids_of(last), set()
 
-    for page in turn(operator, last["previous"], "previous"):
+    for page in walk(operator, last["previous"], "previous"):
         seen = ids_of(page) + seen
         make_note(notebook, by, "Older", days_later=-1)
         operator.delete(f"{NOTES}/{seen[0]}")
@@ -214,7 +215,7 @@ def long_notes(notebook, by):
 
 @pytest.mark.parametrize("query", ["", "&q=novel", "&q=word&ordering=created_at"])
 def test_long_notes_end_a_page_early_and_the_next_one_goes_on(stranger, long_notes, query):
-    pages = list(turn(stranger, f"{NOTES}?limit=200{query}", "next"))
+    pages = list(walk(stranger, f"{NOTES}?limit=200{query}"))
 
     assert [len(page["results"]) for page in pages] == [20, 5]
     ids = [str(note.uuid) for note in long_notes]
@@ -222,10 +223,10 @@ def test_long_notes_end_a_page_early_and_the_next_one_goes_on(stranger, long_not
 
 
 def test_long_notes_end_a_page_early_backwards_too(stranger, long_notes):
-    *_, last = turn(stranger, f"{NOTES}?limit=3", "next")
+    *_, last = walk(stranger, f"{NOTES}?limit=3")
 
     link = last["previous"].replace("limit=3", "limit=200")
-    pages = list(turn(stranger, link, "previous"))
+    pages = list(walk(stranger, link, "previous"))
 
     assert [len(page["results"]) for page in pages] == [20, 4]
     assert ids_of(*pages[::-1], last) == [str(note.uuid) for note in long_notes]
@@ -294,17 +295,7 @@ def test_a_page_is_not_called_the_last_when_its_hits_are_deleted_while_it_is_mad
 
     monkeypatch.undo()
     assert page["results"] == []
-    assert len(list(turn(stranger, page["next"], "next"))) == 3
-
-
-def turn(client, address, direction):
-    """Yield page after page; each is asked for when the one before has been looked at."""
-    while address:
-        response = client.get(address)
-        assert response.status_code == 200, response.content
-        page = response.json()
-        yield page
-        address = page[direction]
+    assert len(list(walk(stranger, page["next"]))) == 3
 
 
 def ids_of(*pages):

@@ -6,6 +6,7 @@ import pytest
 
 from notes import verification
 from notes.door import Door
+from tests.pages import results
 from tests.server import serving
 from tests.wire import Connection, Follower, following
 
@@ -79,9 +80,4 @@ def assert_nothing_was_missed(follower, notebook):
 
 def all_pages(connection, address):
     """Return all notes of a list as the feed shows them, by id."""
-    rows, address = [], f"{address}?limit=200"
-    while address:
-        page = connection.send("GET", address).json()
-        rows += page["results"]
-        address = page["next"]
-    return {row["id"]: {**row, "deleted": False} for row in rows}
+    return {row["id"]: {**row, "deleted": False} for row in results(connection, f"{address}?limit=200")}

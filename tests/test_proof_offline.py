@@ -13,6 +13,7 @@ from notes.models import Note, Notebook, Receipt, Revision, Tag
 from notes.search import index
 from tests.keys import OPERATOR_KEY
 from tests.offline import ANSWER, REQUEST, ConnectionLost, Network, OfflineClient
+from tests.pages import results
 from tests.people import client_with_key
 
 NOTES = "/api/v1/notes"
@@ -144,12 +145,7 @@ class TwoOfflineClients(RuleBasedStateMachine):
 
     def all_of(self, address):
         """Return the notes of all pages, by id."""
-        pages, address = [], f"{address}?limit=50"
-        while address:
-            page = self.operator.get(address).json()
-            pages += page["results"]
-            address = page["next"]
-        return {note["id"]: note for note in pages}
+        return {note["id"]: note for note in results(self.operator, f"{address}?limit=50")}
 
     def words_on_the_server(self):
         return words_in(" ".join(Note.objects.values_list("body", flat=True)))

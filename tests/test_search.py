@@ -24,6 +24,7 @@ from notes.search.postgresql import PostgreSQL
 from notes.search.query import parse
 from notes.search.sqlite import SQLite
 from notes.verification import problems
+from tests.pages import results, walk
 from tests.writing import create_note, create_notes, edit
 
 NOTES = "/api/v1/notes"
@@ -98,19 +99,8 @@ def found(client, **params):
     return response.json()["results"]
 
 
-def pages_of(client, params):
-    """Yield the notes of each page."""
-    url = f"{NOTES}?{urlencode(params)}"
-    while url:
-        page = client.get(url).json()
-        yield page["results"]
-        url = page["next"]
-
-
-def turn(client, params):
-    """Yield the notes of all pages."""
-    for page in pages_of(client, params):
-        yield from page
+def searched(params):
+    return f"{NOTES}?{urlencode(params)}"
 
 
 def test_each_query_finds_what_a_person_would_expect(operator, library):
@@ -228,7 +218,7 @@ def test_pages_of_a_search_have_each_note_once(operator, notebook, by, ordering)
     create_notes(notebook, by, drafts)
     whole = [note["id"] for note in found(operator, q="red green", ordering=ordering, limit=200)]
 
-    pages = [note["id"] for note in turn(operator, {"q": "red green", "ordering": ordering, "limit": 7})]
+    pages = [note["id"] for note in results(operator, searched({"q": "red green", "ordering": ordering, "limit": 7}))]
 
     assert pages == whole
     assert len(set(pages)) == len(pages) > 30
@@ -264,7 +254,7 @@ def test_a_search_finds_notes_of_any_age_in_their_order(operator, notebook, by, 
         (note for note in notes if rule(note)), key=lambda note: note.position, reverse=ordering == "-created_at"
     )
 
-    pages = turn(operator, {"q": text, "ordering": ordering, "limit": 13})
+    pages = results(operator, searched({"q": text, "ordering": ordering, "limit": 13}))
 
     assert [note["id"] for note in pages if note["title"] == "note"] == [str(note.uuid) for note in expected]
 
@@ -278,7 +268,7 @@ def test_a_search_finds_notes_of_any_year(operator, notebook, by, ordering):
     # So many that the engine has to look further than it does for a common word.
     create_notes(notebook, by, [{"title": "Filler", "created_at": moment} for moment in moments] * 30)
 
-    notes = list(turn(operator, {"q": "on -1999", "ordering": ordering, "limit": 50}))
+    notes = results(operator, searched({"q": "on -1999", "ordering": ordering, "limit": 50}))
 
     expected = [f"On {moment:%Y-%m}" for moment in moments if moment.year != 1999]
     assert [note["title"] for note in notes] == (expected if ordering == "created_at" else expected[::-1])
@@ -310,7 +300,8 @@ def test_a_search_within_bounds_finds_what_is_within_them(operator, notebook, by
     for text in ("often", "seldom", "often -seldom", '"often seldom"'):
         for names, is_within in bounds:
             params = {name: f"{moments[number]:%Y-%m-%dT%H:%M:%SZ}" for name, number in names.items()}
-            pages = list(pages_of(operator, {"q": text, "ordering": ordering, "limit": 20, **params}))
+            address = searched({"q": text, "ordering": ordering, "limit": 20, **params})
+            pages = [page["results"] for page in walk(operator, address)]
 
             wanted = [word.strip('"') for word in text.split() if not word.startswith("-")]
             hits = [note for note in notes if is_within(note) and all(word in note.body for word in wanted)]

@@ -13,6 +13,7 @@ from notes import renames
 from notes.models import Note, Receipt, Revision, Tag, TagRename
 from notes.search import index
 from notes.verification import problems
+from tests.pages import results
 from tests.problems import problem_of
 from tests.server import serving
 from tests.wire import Connection
@@ -86,14 +87,10 @@ def test_notes_are_filtered_by_tags_in_any_case(operator, tagged):
 @pytest.mark.parametrize("ordering", ["-created_at", "created_at", "title", "updated_at"])
 def test_filters_by_tag_have_pages_in_every_order(operator, notebook, by, ordering):
     create_notes(notebook, by, [{"title": f"{number:02}", "tags": ["x"]} for number in range(20)])
-    pages, url = [], f"{NOTES}?tag=x&ordering={ordering}&limit=6"
 
-    while url:
-        answer = operator.get(url).json()
-        pages += [note["title"] for note in answer["results"]]
-        url = answer["next"]
+    notes = results(operator, f"{NOTES}?tag=x&ordering={ordering}&limit=6")
 
-    assert sorted(pages) == [f"{number:02}" for number in range(20)]
+    assert sorted(note["title"] for note in notes) == [f"{number:02}" for number in range(20)]
 
 
 def test_renaming_a_tag_edits_each_note_that_bears_it(operator, tagged, notebook):

@@ -45,6 +45,9 @@ class Connection:
         response = self.http.getresponse()
         return Answer(response.status, dict(response.getheaders()), response.read())
 
+    def get(self, path):
+        return self.send("GET", path)
+
     def send_only(self, method, path, fields=None, headers=None):
         content = None if fields is None else json.dumps(fields)
         own = {"X-API-Key": OPERATOR_KEY, "Content-Type": "application/json"}
