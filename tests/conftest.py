@@ -12,6 +12,7 @@ from notes.models import Notebook, Writer
 from notes.search import index
 from tests.keys import OPERATOR_KEY
 from tests.people import client_with_key
+from tests.problems import check_problem
 
 if connection.vendor == "postgresql":
     truncate = connection.ops.sql_flush
@@ -31,6 +32,19 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("once"):
                 item.add_marker(pytest.mark.skip(reason="no database has a part in it: the run on SQLite has tried it"))
+
+
+@pytest.fixture(autouse=True)
+def every_error_is_in_the_table(monkeypatch):
+    """Look at the answers of every test: a code that the table does not know, or a status that is not documented."""
+    send = Client.request
+
+    def request(self, **environ):
+        response = send(self, **environ)
+        check_problem(response)
+        return response
+
+    monkeypatch.setattr(Client, "request", request)
 
 
 @pytest.fixture
