@@ -32,11 +32,8 @@ LINKS = [
 
 # Made by the first start.
 MADE = {".env", "notes.sqlite3", "notes.sqlite3-wal", "notes.sqlite3-shm", ".venv/bin/python", ".venv/bin/pip"}
-# The pages name these already.
-EXPECTED_SOON = {"docs/errors.md", "notes/content.py"}
+# No rooms of their own.
 NO_ROOMS = {"notes/__init__.py", "notes/apps.py", "notes/migrations"}
-# They become rooms of another name; the pages do not show them any more.
-GOING_SOON = {"notes/tags.py", "notes/titles.py"}
 # A setting of Django's, and a header as a WSGI server sees it.
 NO_VARIABLES = {"ATOMIC_REQUESTS", "X_API"}
 
@@ -63,7 +60,7 @@ def used_in_examples():
             yield word
 
 
-@pytest.mark.parametrize("name", sorted({*named_in(EVERYTHING), *used_in_examples()} - MADE - EXPECTED_SOON))
+@pytest.mark.parametrize("name", sorted({*named_in(EVERYTHING), *used_in_examples()} - MADE))
 def test_every_file_is_there(name):
     assert (BASE_DIR / name).exists()
 
@@ -80,9 +77,6 @@ def test_every_link_leads_somewhere(page, target):
         return
     name, _, anchor = target.partition("#")
     path = (BASE_DIR / page).parent / name if name else BASE_DIR / page
-    if path.resolve().relative_to(BASE_DIR).as_posix() in EXPECTED_SOON:
-        return
-
     assert path.exists()
     assert not anchor or anchor in anchors(path.read_text())
 
@@ -166,7 +160,7 @@ def test_the_examples_with_curl_run(block, transactional_db, notebook, tmp_path)
 def test_every_room_is_in_the_design():
     folder = BASE_DIR / "notes"
     rooms = {*folder.glob("*.py"), *(path.parent for path in folder.glob("*/__init__.py"))}
-    rooms = {path.relative_to(BASE_DIR).as_posix() for path in rooms} - NO_ROOMS - GOING_SOON
+    rooms = {path.relative_to(BASE_DIR).as_posix() for path in rooms} - NO_ROOMS
 
     assert rooms <= set(named_in(DESIGN.partition("## The rooms")[2]))
 
@@ -196,7 +190,6 @@ def test_the_hours_reading_is_as_long_as_it_says():
 
     assert len(order) == 6
     for name, stated in order:
-        if name not in EXPECTED_SOON:
-            lines = len((BASE_DIR / name).read_text().splitlines())
-            assert abs(lines - int(stated)) <= max(10, lines // 10), f"{name} has {lines} lines"
+        lines = len((BASE_DIR / name).read_text().splitlines())
+        assert abs(lines - int(stated)) <= max(10, lines // 10), f"{name} has {lines} lines"
     assert sum(int(stated) for name, stated in order if name.endswith(".py")) <= 1_100

@@ -24,6 +24,7 @@ from notes.api.problems import (
     RequestTooLarge,
     ServerError,
 )
+from notes.content import NotAllowed
 
 logger = logging.getLogger("notes.errors")
 
@@ -106,6 +107,8 @@ def api_error(request, error):
         return exceptions.PermissionDenied()
     if isinstance(error, RequestDataTooBig):
         return RequestTooLarge()
+    if isinstance(error, NotAllowed):
+        return exceptions.ValidationError({error.field: [exceptions.ErrorDetail(error.detail, error.code)]})
     return unexpected(request, error)
 
 
