@@ -41,7 +41,7 @@ def every_route_has_a_permission(app_configs, **kwargs):
                 )
             continue
         permission_classes = pattern.callback.initkwargs.get("permission_classes", view.permission_classes)
-        if not guarded(permission_classes) or goes_around(view):
+        if not guarded(permission_classes) or overrides_permissions(view):
             errors.append(
                 checks.Error(
                     f"The view {view.__name__} at {route!r} has no permission.",
@@ -59,7 +59,7 @@ def guarded(permission_classes):
     )
 
 
-def goes_around(view):
+def overrides_permissions(view):
     """Say whether the view decides by code of its own instead of by its permission_classes."""
     return any(getattr(view, name) is not getattr(APIView, name) for name in ("get_permissions", "check_permissions"))
 

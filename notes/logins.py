@@ -8,7 +8,7 @@ from notes.api.throttling import Window, address_of
 
 
 class LoginHandler(AxesDatabaseHandler):
-    """Wrong passwords, per address and whatever the name, beside those per name and address: each takes much work.
+    """Counts wrong passwords per address, for any name: checking one is expensive. Axes counts per name and address.
 
     They are counted when they are known to be wrong: so many at the same time as there are threads slip through.
     """

@@ -178,7 +178,7 @@ class Revision(models.Model):
 
 
 class Tag(models.Model):
-    """How many live notes of a notebook bear a tag. The door keeps count; tags differ by more than their case."""
+    """How many live notes bear a tag. Every write maintains this count. Tags that differ only in case are one."""
 
     notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="tags")
     key = models.CharField(max_length=MAX_FOLDED_TAG_CHARS)

@@ -31,7 +31,7 @@ class StrictJSONParser(JSONParser):
         Raises ParseError for what is not UTF-8 or not JSON, UnsupportedMediaType for what says so itself,
         RequestTooLarge over NOTES_MAX_REQUEST_BYTES.
         """
-        # DRF matches media types as an Accept header does, by which a body of type */* would be ours to read.
+        # DRF matches content types like Accept, so `*/*` would reach this parser.
         if "*" in media_type:
             raise UnsupportedMediaType(media_type)
         charset = parser_context["request"].content_params.get("charset", "utf-8")

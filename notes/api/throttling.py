@@ -103,7 +103,7 @@ def count_chars(request, chars):
 
 
 class FailureThrottle:
-    """Wrong keys, per address. DRF asks its throttles after authentication, so that they never see those."""
+    """Counts wrong keys, per address. DRF throttles run after authentication, too late for these."""
 
     def __init__(self, request):
         rate = settings.NOTES_RATE_FAILURES

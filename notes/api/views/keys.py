@@ -63,7 +63,7 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
 
 
 def raise_400_if_it_outlives(access, expires_at):
-    """A key cannot make one that is stronger than itself: one that works when it has expired would be."""
+    """A key must not outlive the key that made it."""
     if access.expires_at and (expires_at is None or expires_at > access.expires_at):
         detail = f"Your own key expires at {access.expires_at:%Y-%m-%dT%H:%M:%SZ}; a key it makes cannot outlive it."
         raise ValidationError({"expires_at": [detail]})

@@ -32,7 +32,7 @@ class MeView(NotebookView):
 
 class SchemaView(SpectacularAPIView):
     permission_classes = [Public]
-    # The same for everybody: who asks is not looked at.
+    # The same for every caller: no authentication.
     authentication_classes = []
     schema = None
 
