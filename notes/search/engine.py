@@ -1,4 +1,4 @@
-"""One search in one notebook: what both databases share."""
+"""What both databases share of one search in one notebook."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Hit(NamedTuple):
 
 
 class PositionRange(NamedTuple):
-    """The positions from `first` on and before `end`; None where there is no bound."""
+    """The positions from `first` up to, not including, `end`. None means no bound."""
 
     first: int | None = None
     end: int | None = None
@@ -38,7 +38,7 @@ class SQL(NamedTuple):
 
 
 class NotebookOfIndex(Protocol):
-    """A notebook, as far as the index looks at it."""
+    """What the index needs of a notebook."""
 
     pk: int
 
@@ -80,19 +80,19 @@ class Search(ABC):
 
     @abstractmethod
     def bounds_of(self, positions: list[int]) -> str:
-        """Return the SQL condition: at one of these positions."""
+        """Return the SQL condition that a note is at one of these positions."""
 
     @abstractmethod
     def hits(
         self, terms: list[Term], conditions: Conditions, excluded: Conditions, after: int | None, limit: int
     ) -> list[int]:
-        """Return the positions of at most `limit` notes behind `after` that have all terms and conditions.
+        """Return the positions of at most `limit` notes after `after` that meet all terms and conditions.
 
-        Those that have all the excluded conditions are left out: they are hits of a better group.
+        Notes that meet all the excluded conditions are left out: they are hits of a better group.
         """
 
     def bounds_after(self, position: int | None) -> str:
-        """Return the SQL condition: behind this hit, if there is one, and within the bounds."""
+        """Return the SQL condition that a note is within the bounds and, if a position is given, after it."""
         if position is None:
             return self.bounds
         return f"{self.bounds} AND {self.POSITION} {'>' if self.ascending else '<'} {position}"

@@ -1,4 +1,4 @@
-"""Where a text has what a search asks for. No ORM, no SQL, no HTTP."""
+"""Finds the places in a text that match a search. No ORM, no SQL, no HTTP."""
 
 from bisect import bisect_right
 from typing import Any
@@ -18,7 +18,7 @@ def highlights(query: Query, text: str) -> list[dict[str, Any]]:
     """Return up to three fragments of the text in which the search matches, in the order of the text.
 
     Each is {"start", "text", "matches": [[start, end], ...]}; all numbers count characters from the beginning of the
-    whole text. Linear time. Most matches stand early: a long text is read to its end only if need be.
+    whole text. Takes linear time. Most matches stand early, so a long text is read to its end only if need be.
     """
     for size in (4_000, len(text)):
         cut = text.rfind(" ", 0, size) if size < len(text) else len(text)
@@ -46,7 +46,7 @@ def matches_in(query: Query, found: list[Span]) -> list[Match]:
         while at >= 0:
             first = bisect_right(starts, at + 1) - 1
             matches.append((found[first][1], found[first + len(term.words) - 1][2], number))
-            # The space behind one match is the space before the next.
+            # The space after one match may be the space before the next.
             at = line.find(needle, at + len(needle) - (not term.is_prefix))
     return sorted(matches)
 

@@ -1,7 +1,7 @@
 """The index of live notes: FTS5 on SQLite, tsvector on PostgreSQL.
 
-The door writes the index in the transaction that writes the note. `position` is the note's own: descending, it is
-newest first, and both engines can stream their hits in that order.
+The door writes the index in the transaction that writes the note. The index is sorted by the note's `position`, so both
+engines can stream hits in that order; descending, it is newest first.
 """
 
 from collections.abc import Iterable
@@ -17,8 +17,8 @@ from notes.search.ranking import ALL_IN_TITLE, IN_TEXT, Conditions, Group, group
 from notes.search.sqlite import SQLite
 from notes.search.terms import NoteOfIndex
 
-# The number of the terms that the index holds. Whoever changes them, or the words of notes/search/words.py, raises it:
-# `check` then asks for rebuild_search, which brings the index of an older code to that of today.
+# The format of the terms in the index. Raise it when you change them, or the words of notes/search/words.py: `check`
+# then asks for rebuild_search, which brings an older index up to date.
 FORMAT = 1
 UNFINISHED = 0
 
@@ -28,8 +28,8 @@ def current_format() -> int:
 
 
 def add(notes: Iterable[NoteOfIndex]) -> None:
-    """Add notes that are not in the index, as far as they are live."""
-    # FTS5 writes out what it has gathered whenever a position is below the last one: so, in order.
+    """Add notes that are not in the index. Those in the trash are skipped."""
+    # Add in order: FTS5 flushes its buffer whenever a position is below the one before.
     live = sorted((note for note in notes if note.deleted_at is None), key=lambda note: note.position)
     if live:
         with connection.cursor() as cursor:
@@ -46,24 +46,25 @@ def refresh(notes: list[NoteOfIndex]) -> None:
 
 
 def clear() -> None:
-    """Empty the index; make it anew where it is missing or broken."""
+    """Drop the index and create an empty one, even if it is missing or broken."""
     execute(engine().DROP + engine().CREATE)
 
 
-# A purge is answered after so long at most; `empty_trash` does the rest.
+# A purge spends at most these seconds on it; `empty_trash` does the rest.
 A_MOMENT = 0.05
 
 
 def erase_after_commit() -> None:
-    """Wipe out what a purge has removed from the index, as far as that is done in a moment; `erase` does the rest."""
+    """Wipe what a purge has removed from the index, for a moment at most. A later `erase` does the rest."""
     # The purge has committed; a failure here must not look like a failed purge.
     transaction.on_commit(partial(erase, seconds=A_MOMENT), robust=True)
 
 
 def erase(seconds: float | None = None) -> None:
-    """Wipe out what was removed from the index, where the database only marks it as gone. Not in a transaction.
+    """Wipe from the file what was removed from the index: the database only marks it as gone. Not in a transaction.
 
-    SQLite: merges the index to its end, or for so long. PostgreSQL: VACUUM, which cannot be stopped half-way.
+    On SQLite this merges the whole index, or until `seconds` are over. On PostgreSQL it is a VACUUM, which cannot stop
+    half-way: it runs only without a limit.
     """
     with connection.cursor() as cursor:
         engine().erase(cursor, seconds)
@@ -86,7 +87,7 @@ def size(notebook: NotebookOfIndex) -> int:
 
 
 def compare(notes: list[NoteOfIndex]) -> dict[int, bool]:
-    """Return {pk: whether the index has the words that the note has now}, of those notes that are in the index."""
+    """Return {pk: whether the index holds the note as it is now}. Notes that are not in the index are left out."""
     with connection.cursor() as cursor:
         return engine().compare(cursor, notes)
 
@@ -102,11 +103,11 @@ def page(
     candidates: QuerySet | None = None,
     position_range: PositionRange = EVERYWHERE,
 ) -> list[Hit]:
-    """Return at most `limit` hits behind the hit `after`.
+    """Return at most `limit` hits after the hit `after`.
 
-    By relevance they come in groups (see `groups`), the newest first in each; otherwise in one, whose rank is 0. Hits
-    are among the candidates, if any are given, and within the range. One query a group, at most six, and one for the
-    candidates; PostgreSQL may need some more.
+    By relevance, hits come in groups (see `groups`), each newest first; otherwise in one group, whose rank is 0. Hits
+    are within the range and, if candidates are given, among them. This takes one query a group, at most six, and one
+    for the candidates; PostgreSQL may need some more.
     """
     with connection.cursor() as cursor:
         search = engine()(
@@ -117,7 +118,7 @@ def page(
         for rank, conditions in groups(query) if by_relevance else [Group(IN_TEXT, [])]:
             if after is None or rank <= after.rank:
                 position = after.position if after and rank == after.rank else None
-                # The better groups have all words in the title: there is no need to look for them in the text.
+                # Better groups have all words in the title, so they need not be looked for in the text.
                 terms = query.others if rank >= ALL_IN_TITLE else query.others + query.wanted
                 found = search.hits(terms, conditions, excluded, position, limit - len(hits))
                 hits += [Hit(rank, position) for position in found]

@@ -13,44 +13,45 @@ from notes.search.terms import NoteOfIndex, indexed, term_words
 
 
 class Vector(NamedTuple):
-    """What the index stores of a note: the text of a tsvector, and its words as long text where places do not fit."""
+    """What the index stores of a note: a tsvector as text, and `long_text`, its words, if their places do not fit."""
 
     words: str
     long_text: str | None
 
 
 class Condition(NamedTuple):
-    """A tsquery for the index, and the SQL for what the index cannot tell: whether words stand side by side."""
+    """A tsquery for the index, and SQL that checks what the index cannot tell: whether words stand side by side."""
 
     tsquery: str
     check: SQL
 
 
 class Looked(NamedTuple):
-    """The hits among the notes that were looked at, and the last of these notes; None when there are no more."""
+    """The hits among the notes looked at, and the position of the last of these notes; None if no more follow."""
 
     hits: list[int]
     last: int | None
 
 
 class PostgreSQL(Search):
-    """GIN gathers all notes with a word before it can sort them; with a second word it reads through both lists.
+    """Searches period by period.
 
-    So terms are split by notebook and period, e.g. `7:98:word`. A search goes from period to period until it has its
-    hits. In a query `~` is the period's number.
+    GIN gathers all notes with a word before it can sort them; with a second word it reads through both lists. So terms
+    are split by notebook and period, e.g. `7:98:word`. A search goes from period to period until it has its hits. In a
+    query `~` stands for the period's number.
     """
 
     POSITION = "position"
-    # Keeps the planner from making a join of it.
+    # Keeps the planner from turning the subquery into a join.
     FENCE = " OFFSET 0"
-    # PostgreSQL keeps no more places of words than these, of one word and in all.
+    # PostgreSQL keeps at most 255 places of one word, and none beyond 16,383.
     MAX_PLACES_OF_ONE = 255
     MAX_PLACE = 16_383
     # A tsvector holds 1 MB. Only a text of nearly all of Unicode exceeds it; the rest is not indexed.
     MAX_BYTES = 1_000_000
-    # This many of the newest notes are looked through before the GIN index is asked: a common word's hits are there.
+    # Look through this many of the newest notes before asking the GIN index: a common word's hits are among them.
     NEWEST = 100
-    # So many bits of a position are 204 days.
+    # A period is 2**48 positions, which is 204 days.
     PERIOD_BITS = 48
     IN_OWN_PERIOD = f"words @@ replace(%s, '~', (position >> {PERIOD_BITS})::text)::tsquery"
     DROP = [f"DROP TABLE IF EXISTS {TABLE}"]
@@ -96,9 +97,9 @@ class PostgreSQL(Search):
 
     @classmethod
     def vector(cls, note: NoteOfIndex) -> Vector:
-        """Title and body get places of their own, with a gap: so no phrase runs from one into the other.
+        """Return what is stored of a note. A gap between title and body keeps phrases from running across.
 
-        The title's marked words get the title's places again.
+        The title's marked words get the same places as its plain ones.
         """
         marked, title, body = indexed(note)
         marked = ["", *marked]
@@ -134,7 +135,7 @@ class PostgreSQL(Search):
             count = self.FEW + 1 if self.among_few else self.NEWEST
             found, last = self.newest(tsquery, check, after, count)
             if last is not None and count // 10 <= len(found) < limit:
-                # So common that to walk on is cheaper: half as far again as it should take.
+                # The words are so common that walking on is cheaper. Walk half as far again as it should take.
                 found, last = self.newest(tsquery, check, after, 3 * count * limit // (2 * len(found)))
             if last is None or len(found) >= limit:
                 return found[:limit]
@@ -144,7 +145,7 @@ class PostgreSQL(Search):
         return found + [position for (position,) in self.cursor.fetchall()]
 
     def newest(self, tsquery: str, check: SQL, after: int | None, count: int) -> Looked:
-        """Look at so many notes behind `after`, one by one."""
+        """Look at the next `count` notes after `after`, one by one."""
         self.cursor.execute(
             f"SELECT position, {self.IN_OWN_PERIOD}{check.text} FROM (SELECT * FROM {TABLE} WHERE notebook_id = %s"
             f"{self.bounds_after(after)} ORDER BY position {self.direction} LIMIT %s) AS {TABLE} "
@@ -155,9 +156,9 @@ class PostgreSQL(Search):
         return Looked([position for position, is_hit in rows if is_hit], rows[-1][0] if len(rows) == count else None)
 
     def all_hits(self, tsquery: str, check: SQL, after: int | None = None) -> SQL:
-        """Return the SELECT of the positions of all hits behind `after`, period by period.
+        """Return the SELECT of the positions of all hits after `after`, period by period.
 
-        Their order is that of the periods, and in each that of its hits: a nested loop, as LATERAL must be.
+        Hits come in the order of the periods and are sorted within each: LATERAL has to be a nested loop.
         """
         notebook, bits, bounds = self.notebook.pk, self.PERIOD_BITS, self.bounds_after(after)
         if self.ascending:
@@ -181,7 +182,7 @@ class PostgreSQL(Search):
         return SQL(sql, [notebook, notebook, tsquery, *check.params])
 
     def among_hits(self) -> SQL:
-        # As an array, so that the planner walks through the hits and not, for each of them, through the notebook.
+        # With an array the planner walks through the hits. Otherwise it would walk through the notebook for each hit.
         sql, params = self.all_hits(*self.condition(self.query.terms))
         return SQL(f"notes_note.position = ANY (ARRAY({sql}))", params)
 
@@ -192,7 +193,7 @@ class PostgreSQL(Search):
     def condition(
         self, terms: Sequence[Term], conditions: Sequence[list[Term]] = (), excluded: Sequence[list[Term]] = ()
     ) -> Condition:
-        """Return the condition: all terms and conditions, and not all that is excluded."""
+        """Return the condition that a note meets all terms and conditions, and not all the excluded conditions."""
         wanted = [*([term] for term in terms if not term.is_negated), *conditions]
         banned = [term for term in terms if term.is_negated]
         strict = self.all_of(wanted, " <-> ") or self.quoted("")
@@ -205,7 +206,7 @@ class PostgreSQL(Search):
         if not has_phrase:
             return Condition(strict, SQL(""))
 
-        # Notes too long for places: the index finds those with the words, their text tells where the words stand.
+        # Long notes have no places: the index finds those with the words, and `long_text` tells where the words stand.
         params: list[Any] = [strict]
         in_text = [self.in_long_text(group, params) for group in wanted]
         in_text += [f"NOT {self.in_long_text([term], params)}" for term in banned]

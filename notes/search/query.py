@@ -10,7 +10,7 @@ MAX_QUERY_WORDS = 64
 
 
 class QueryTooLong(ValueError):
-    """Says in words for people what the limit is."""
+    """The message tells people what the limit is."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ TERM = re.compile(
 
 
 def parse(text: str) -> Query:
-    """Return the Query of words, "exact phrases", -without and tag:name; all else in the text is just text.
+    """Return the Query of words, "exact phrases", -without and tag:name. There is no other syntax.
 
-    The last word stands for all that begin with it, while it is being typed. Raises QueryTooLong.
+    The last word is a prefix while it is being typed: it finds all words that begin with it. Raises QueryTooLong.
     """
     if len(text) > MAX_QUERY_CHARS:
         raise QueryTooLong(f"A search has at most {MAX_QUERY_CHARS} characters.")

@@ -1,4 +1,4 @@
-"""In which order a search shows its hits."""
+"""The order in which a search shows its hits."""
 
 from itertools import combinations
 from typing import NamedTuple
@@ -9,12 +9,12 @@ from notes.search.terms import title_term
 WHOLE_TITLE, IN_ORDER_IN_TITLE, ALL_IN_TITLE, ALL_BUT_ONE_IN_TITLE, ONE_IN_TITLE, IN_TEXT = 5, 4, 3, 2, 1, 0
 
 
-# All of the outer must hold, each by any of its inner terms.
+# Each inner list must be met by any one of its terms.
 Conditions = list[list[Term]]
 
 
 class Group(NamedTuple):
-    """Hits of one rank: those that meet the conditions, and not those of a better group."""
+    """The hits of one rank: they meet these conditions, and not those of a better group."""
 
     rank: int
     conditions: Conditions
@@ -23,10 +23,10 @@ class Group(NamedTuple):
 def groups(query: Query) -> list[Group]:
     """Return the groups, best first; each group's conditions follow from those of the group before it.
 
-    The best notes have the query as their title, then its words next to each other and in order in the title, then all
-    of them in the title, all but one of three to eight, one; last come those that have them in the text alone. There is
-    no other score: how often a word occurs and how rare it is do not count. That can be told in a sentence, is the same
-    in both databases, and never reads more of a common word's million hits than it shows.
+    First come notes whose title is the query, then those with its words in the title: side by side and in order, all,
+    all but one (of three to eight), one. Last come notes with the words in the text alone. There is no other score: it
+    does not count how often a word occurs or how rare it is. This order can be told in a sentence and is the same in
+    both databases. It never reads more of a common word's million hits than it shows.
     """
     wanted = query.wanted
     if not wanted:
@@ -39,7 +39,7 @@ def groups(query: Query) -> list[Group]:
         result.append(Group(IN_ORDER_IN_TITLE, [[in_order]]))
     result.append(Group(ALL_IN_TITLE, [[term] for term in in_title]))
     if 3 <= len(wanted) <= 8:
-        # All but one are there when of any two one is.
+        # All words but one are there if and only if any two words include one that is there.
         result.append(Group(ALL_BUT_ONE_IN_TITLE, [list(pair) for pair in combinations(in_title, 2)]))
     if len(wanted) > 1:
         result.append(Group(ONE_IN_TITLE, [in_title]))

@@ -20,18 +20,18 @@ class SQLite(Search):
     POSITION = "rowid"
     FENCE = ""
     MATCHING = f"FROM {TABLE} WHERE {TABLE} MATCH %s"
-    # Up to this many words stand in for a prefix; FTS5's own prefix search gathers all hits before it sorts them.
+    # Up to this many words replace a prefix: FTS5's own prefix search gathers all hits before it sorts them.
     MAX_EXPANSION = 64
     DROP = [f"DROP TABLE IF EXISTS {TABLE}_words", f"DROP TABLE IF EXISTS {TABLE}"]
     CREATE = [
-        # `ascii` takes every other character as it comes: the folding is ours alone.
+        # `ascii` leaves all other characters alone: only our code folds them.
         f"CREATE VIRTUAL TABLE {TABLE} USING fts5(head, body, columnsize=0, prefix='2', "
         "tokenize=\"ascii tokenchars '_+#=!@~'\")",
         f"CREATE VIRTUAL TABLE {TABLE}_words USING fts5vocab({TABLE}, row)",
     ]
     if sqlite3.sqlite_version_info >= (3, 42):
         CREATE.append(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('secure-delete', 1)")
-    # Some milliseconds of work: other writers wait for no more.
+    # Some milliseconds of work: other writers wait no longer than that.
     PAGES_OF_A_MERGE = 64
 
     @staticmethod
@@ -57,7 +57,7 @@ class SQLite(Search):
 
     @classmethod
     def erase(cls, cursor: CursorWrapper, seconds: float | None) -> None:
-        """Merge the index to its end: until then its older parts hold what was deleted. SQLite 3.42 does so at once."""
+        """Merge the whole index: its older parts hold what was deleted. From SQLite 3.42 on, deleting wipes at once."""
         deadline = time.monotonic() + (math.inf if seconds is None else seconds)
         while time.monotonic() < deadline:
             before = total_changes(cursor)
@@ -65,12 +65,12 @@ class SQLite(Search):
                 cursor.execute(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('merge', -{cls.PAGES_OF_A_MERGE})")
             if total_changes(cursor) - before < 2:
                 break
-        # Not while somebody reads, such as a backup: the next one does it.
+        # This fails while somebody reads, such as a backup. The next call does it then.
         with databases.without_waiting():
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def bounds_of(self, positions: list[int]) -> str:
-        # The plus keeps the index from being asked once for each of them.
+        # The plus keeps SQLite from asking the index once for each position.
         each = ", ".join(map(str, positions)) or "NULL"
         return f" AND rowid BETWEEN {min(positions, default=0)} AND {max(positions, default=0)} AND +rowid IN ({each})"
 
@@ -94,9 +94,9 @@ class SQLite(Search):
     def expression(
         self, terms: Sequence[Term], conditions: Sequence[list[Term]] = (), excluded: Sequence[list[Term]] = ()
     ) -> str:
-        """Return the text for MATCH: all terms and conditions, in this notebook, and not all that is excluded.
+        """Return the text for MATCH: all terms and conditions in this notebook, and not all the excluded conditions.
 
-        Our terms hold neither quotes nor spaces, so that quoted they are never FTS5's syntax.
+        Our terms hold neither quotes nor spaces. Quoted, they are never FTS5's syntax.
         """
         wanted = [f'"{notebook_term(self.notebook.pk)}"']
         wanted += [self.phrase(term) for term in terms if not term.is_negated]
@@ -122,7 +122,7 @@ class SQLite(Search):
 
     @cached_property
     def expansion(self) -> list[str] | None:
-        """All words that begin like the search's last one; None when they are many, or the prefix index has them."""
+        """All words that begin with the search's last one. None if they are too many, or in the prefix index."""
         [prefix] = [term.words[-1] for term in self.query.wanted if term.is_prefix]
         if len(prefix) <= MIN_PREFIX_CHARS or self.cursor is None:
             return None

@@ -1,8 +1,8 @@
 """What is indexed of a note, the same in both databases.
 
-Terms are told apart by a first character that no word has: `word` anywhere in the note, `=word` in its title,
-`=!digest` its whole title, `@digest` a tag. So a search in titles reads no more of the index than it finds, however
-common its words are.
+The first character, which no word has, tells the kinds of terms apart. `word` stands anywhere in the note, `=word` in
+its title; `=!digest` is its whole title, `@digest` a tag. So a search in titles reads no more of the index than it
+finds, however common its words are.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ def digest(text: str) -> str:
 
 
 class NoteOfIndex(Protocol):
-    """A note, as far as the index looks at it."""
+    """What the index needs of a note."""
 
     pk: int
     notebook_id: int

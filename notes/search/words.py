@@ -1,7 +1,7 @@
-"""Words: how text is cut into them. No ORM, no SQL, no HTTP.
+"""Cuts text into words. No ORM, no SQL, no HTTP.
 
-One tokenizer serves both databases, so that both find the same. It folds case, accents and compatibility forms; makes a
-word of each character where a script has no spaces (and of Korean, whose particles stick to the word); and keeps what
+One tokenizer serves both databases, so that both find the same. It folds case, accents and compatibility forms. In
+scripts without spaces each character is a word; in Korean too, where particles stick to the word. It keeps what
 programmers look for: `list_display`, `C++`, `C#`. All other punctuation separates.
 """
 
@@ -19,12 +19,12 @@ SINGLE = (
 EMOJI = "\u231a-\u23ff\u2600-\u27bf\u2b50\u2b55\U0001f1e6-\U0001f3fa\U0001f400-\U0001faff"
 # Soft hyphen, tatweel, joiners, byte order mark.
 IGNORED = "\u00ad\u0640\u200c\u200d\u2060\ufeff"
-# Letters that Unicode does not take apart.
+# Letters that Unicode does not decompose.
 LETTERS = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
 
 
 def marks() -> str:
-    """Return all combining marks as ranges of a regular expression's class."""
+    """Return all combining marks as ranges for a character class of a regular expression."""
     ranges: list[list[int]] = []
     for code in (*range(0x300, 0xD800), *range(0xF900, 0x1F000), *range(0xE0100, 0xE01F0)):
         if unicodedata.category(chr(code))[0] == "M":
@@ -37,16 +37,16 @@ def marks() -> str:
 
 MARKS = marks() + "\uff9e\uff9f" + IGNORED
 SYMBOLS = r"(?<=[^\W_])(?:_{1,64}(?=[^\W_])|(?:\+{1,3}|\#)(?!\w))"
-# Runs of more than 64 characters (hashes, base64) are cut; a search for one is cut alike, and found as a phrase.
+# Runs of more than 64 characters (hashes, base64) are cut. A search for one is cut the same way and finds a phrase.
 ASCII_RUN = re.compile(r"[a-z0-9]{1,64}|(?<=[a-z0-9])(?:_{1,64}(?=[a-z0-9])|(?:\+{1,3}|\#)(?![a-z0-9_]))")
-# Every run is short: Unicode's normalization takes quadratic time for many marks on one letter.
+# Keep every run short: Unicode normalization takes quadratic time for many marks on one letter.
 ANY_RUN = re.compile(
     rf"[A-Za-z0-9]{{1,64}}+(?![^\x00-\x7f])"
     rf"|[\u1100-\u115f][\u1160-\u11a7]{{1,4}}[\u11a8-\u11ff]{{0,4}}|[{SINGLE}][{MARKS}]{{0,8}}"
     rf"|(?:[^\W_{SINGLE}]|(?<=\w)[{MARKS}]|(?<=[{MARKS}])[{MARKS}]){{1,64}}|[{EMOJI}]|{SYMBOLS}"
 )
 FOLDED_RUN = re.compile(rf"[{SINGLE}][{MARKS}]{{0,8}}|(?:[^\W_{SINGLE}]|[{MARKS}]){{1,64}}|[{EMOJI}]|[_+#]+")
-# Nobody types the beginning of these.
+# These words are never a prefix: nobody types only their beginning.
 WHOLE = re.compile(rf"[{SINGLE}{EMOJI}_+#]")
 
 
@@ -56,7 +56,8 @@ def folded(run: str) -> tuple[str, ...]:
     if run.isascii():
         return (run.lower(),)
     text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", run).casefold()).casefold()
-    # Marks of a class below 10 (voiced kana, nukta, virama) make other letters; the others are accents and points.
+    # Keep marks of a class below 10 (voiced kana, nukta, virama): they make other letters. The rest are accents and
+    # points.
     text = "".join(
         char
         for char in text
@@ -66,7 +67,7 @@ def folded(run: str) -> tuple[str, ...]:
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text. Lines of ASCII, most of most texts, take a short cut."""
+    """Return the words of a text. ASCII lines, most lines of most texts, take a short cut."""
     if text.isascii():
         return ASCII_RUN.findall(text.lower())
     found: list[str] = []
@@ -84,7 +85,7 @@ Span = tuple[str, int, int]
 
 
 def spans(text: str) -> list[Span]:
-    """Return a span for each word, counted in characters of the text as it is."""
+    """Return a span for each word, counted in characters of the original text."""
     found: list[Span] = []
     at = 0
     for line in text.split("\n"):
