@@ -14,7 +14,7 @@ from notes.api.permissions import NotebookPermission, Public
 from notes.models import Notebook
 from notes.search import index
 
-# The routes that may be something else than an API view: each shows nothing of any notebook to a stranger.
+# Routes that need not be an API view. None of them shows a stranger anything of a notebook.
 OPEN_BY_NATURE = {
     "": "three links",
     "healthz": "the process is up",
@@ -26,7 +26,7 @@ OPEN_BY_NATURE = {
 
 @checks.register(checks.Tags.security)
 def every_route_has_a_permission(app_configs, **kwargs):
-    """Walk every route: an API view names a permission of ours, anything else is known to be open by nature."""
+    """Refuse a route that is neither an API view with a permission of ours nor listed in OPEN_BY_NATURE."""
     errors = []
     for route, pattern in routes(get_resolver().url_patterns):
         view = getattr(pattern.callback, "cls", None)
@@ -60,7 +60,7 @@ def guarded(permission_classes):
 
 
 def overrides_permissions(view):
-    """Say whether the view decides by code of its own instead of by its permission_classes."""
+    """Tell whether the view overrides the methods that apply its permission_classes."""
     return any(getattr(view, name) is not getattr(APIView, name) for name in ("get_permissions", "check_permissions"))
 
 
@@ -94,7 +94,7 @@ def temporary_folders():
 
 @checks.register(checks.Tags.database)
 def search_index_is_there(app_configs, databases=None, **kwargs):
-    """Asked only where databases are (`migrate`, `check --database default`), and of a migrated one."""
+    """Looks at migrated databases only. It runs where databases are checked: `migrate`, `check --database default`."""
     if not databases or "notes_note" not in connection.introspection.table_names() or index.is_there():
         return []
     return [
@@ -108,7 +108,7 @@ def search_index_is_there(app_configs, databases=None, **kwargs):
 
 @checks.register(checks.Tags.database)
 def search_index_is_of_this_code(app_configs, databases=None, **kwargs):
-    """A warning, so that `migrate` goes on: rebuild_search needs its tables, and runs while the service does."""
+    """Only a warning, so that `migrate` goes on: rebuild_search needs its tables and can run beside the service."""
     if not databases or not has_column("notes_notebook", "search_format"):
         return []
     names = ", ".join(Notebook.objects.wrongly_indexed().values_list("name", flat=True)[:10])

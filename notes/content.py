@@ -1,6 +1,7 @@
 """What a note may hold: title, body and tags in the form in which they are stored. No ORM, no HTTP.
 
-Each rule returns the normal form or raises NotAllowed. What a note holds already may stay, whatever the rule was then.
+Each rule returns the normal form or raises NotAllowed. A note may keep what it already holds, even if the rule is
+stricter now.
 """
 
 import re
@@ -11,12 +12,12 @@ from django.conf import settings
 MAX_TITLE_CHARS = 200
 MAX_TAGS = 50
 MAX_TAG_CHARS = 50
-# Folding case makes three characters of some (ΐ), never more.
+# Case folding turns one character into at most three (ΐ).
 MAX_FOLDED_TAG_CHARS = 3 * MAX_TAG_CHARS
 
-# Separators, control and format characters, surrogates; and marks, which show on a letter only.
+# Separators, control and format characters, surrogates, and marks, which show only on a letter.
 UNSEEN = {"Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Mn", "Mc", "Me"}
-# Letters and symbols that are blank all the same, and what Unicode keeps free for invisible characters.
+# Letters and symbols that look blank, and code points that Unicode reserves for invisible characters.
 BLANK = re.compile("[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]")
 
 
@@ -29,9 +30,9 @@ class NotAllowed(Exception):
 
 
 def allowed(columns, stored=None):
-    """Return these columns of a note in their normal form. `stored` is the note that is to be changed, if there is one.
+    """Return these columns of a note in their normal form. `stored` is the note to be changed, if any.
 
-    Raises NotAllowed. Other columns than title, body and tags are returned as they are.
+    Raises NotAllowed. Columns other than title, body and tags are returned unchanged.
     """
     rules = {"title": title, "body": body, "tags": tags}
     return {
@@ -61,14 +62,17 @@ def body(text, stored=None):
 
 
 def refuse_long_body(chars, stored=None):
-    """Raise NotAllowed for so many characters. A body from before the limit was lowered may not become longer."""
+    """Raise NotAllowed for a body of this many characters.
+
+    A stored body that exceeds a lowered limit may stay, but not grow.
+    """
     limit = max(settings.NOTES_MAX_BODY_CHARS, len(stored or ""))
     if chars > limit:
         raise NotAllowed("body", "max_length", f"A body has at most {limit} characters; this one has {chars}.")
 
 
 def tags(names, stored=None):
-    """Return the tags as `tag` does, without those that differ from an earlier one by case only."""
+    """Return the tags as `tag` does. Of tags that differ only in case, the first stays."""
     normal = unique(map(normalize, names))
     if normal == stored:
         return normal
@@ -80,7 +84,7 @@ def tags(names, stored=None):
 
 
 def tag(name):
-    """Return the tag trimmed and in Unicode NFC. Its length counts in that form: composing can make it longer."""
+    """Return the tag trimmed and in Unicode NFC. The limit applies to that form, since NFC can lengthen a text."""
     name = normalize(name)
     refuse_unstorable("tags", name, noun="tag")
     if not name:
@@ -98,7 +102,7 @@ def normalize(name):
 
 
 def unique(names):
-    """Return the first of all spellings of each tag, in order."""
+    """Return each tag once, in its first spelling and in order."""
     first = {}
     for name in names:
         first.setdefault(folded(name), name)
@@ -106,7 +110,7 @@ def unique(names):
 
 
 def folded(name):
-    """Return what two spellings of the same tag have in common."""
+    """Return the form that all spellings of a tag share."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name.strip()).casefold())
 
 
@@ -116,15 +120,15 @@ def split_tags(line):
 
 
 def is_visible(text):
-    """Tell whether the text has a character that shows, by its Unicode category.
+    """Tell whether the text has a visible character, by its Unicode category.
 
-    Those that this Python does not know yet count as visible: new emoji and scripts.
+    Characters that this Python does not know yet (new emoji and scripts) count as visible.
     """
     return any(unicodedata.category(char) not in UNSEEN and not BLANK.match(char) for char in text)
 
 
 def refuse_unstorable(field, text, *, noun=None):
-    """Raise NotAllowed for text that no database column and no UTF-8 answer can hold: NUL and lone surrogates."""
+    """Raise NotAllowed for NUL and lone surrogates: no database column and no UTF-8 answer can hold them."""
     if "\x00" in text:
         detail = f"A {noun or field} has no NUL character in it."
         raise NotAllowed(field, "null_characters_not_allowed", detail)

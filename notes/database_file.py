@@ -1,4 +1,4 @@
-"""SQLite's file, looked at before a server starts: a lost one must not be answered with an empty service."""
+"""Checks SQLite's file before a server starts: if the file is lost, an empty service must not take its place."""
 
 import os
 import sqlite3
@@ -10,9 +10,9 @@ from notes import databases
 
 
 def problem_of(database: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the file of a DATABASES entry, as a sentence; None where it is well.
+    """Return what is wrong with the file of a DATABASES entry, as a sentence; None if nothing is.
 
-    None for another engine too: a server that does not answer may do so later.
+    Another engine is always None: a server that does not answer now may do so later.
     """
     path = databases.file_of(database)
     if path is None:
@@ -28,8 +28,8 @@ def problem_of(database: Mapping[str, Any]) -> str | None:
     if not path.stat().st_size:
         return f"The database {path} is an empty file: put it back, or make a new one with manage.py migrate."
     try:
-        # By SQLite itself. Whoever opens and closes the file takes all locks on it from the connections of the process
-        # (https://sqlite.org/howtocorrupt.html, 2.2).
+        # Let SQLite open the file. A plain open and close would drop all locks that this process's connections hold
+        # on it (https://sqlite.org/howtocorrupt.html, 2.2).
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             connection.execute("PRAGMA schema_version")
     except sqlite3.DatabaseError as error:

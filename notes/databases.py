@@ -1,4 +1,4 @@
-"""Connections: whether the file of one is still there, what state it reads, and how long it waits for a lock."""
+"""Connections: whether their file is still there, what state they read, and how long they wait for a lock."""
 
 import time
 import traceback
@@ -15,12 +15,12 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from notes import turns
 from notes.turns import Turns
 
-# The database is gone, locked, full or read-only: not the request's fault, and worth another try.
+# The database is gone, locked, full or read-only. The request is not to blame and may be tried again.
 FAULTS = (OperationalError, InterfaceError, InternalError)
 
 
 class TooManyWriters(OperationalError):
-    """A write has waited for the others as long as it may, or there are too many to wait for."""
+    """A write has waited too long for other writers, or too many are waiting already."""
 
 
 def file_of(database: Mapping[str, Any]) -> Path | None:
@@ -36,8 +36,8 @@ def path_of(name: str) -> Path:
 def close_if_moved() -> None:
     """Close this thread's connection if its file was moved away or replaced.
 
-    It would go on writing to the old file, and what it acknowledges would be lost. Opened anew, it meets the file that
-    is there now, or fails. The cost is one stat.
+    The connection would go on writing to the old file, and acknowledged writes would be lost. A new connection opens
+    the file that is there now, or fails. This costs one stat.
     """
     path = file_of(connection.settings_dict)
     if path is None:
@@ -54,14 +54,14 @@ def close_if_moved() -> None:
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """Read one state of the database until the block ends, however long that takes, and hold up no writer.
+    """Read one state of the database until the block ends, however long that takes. Writers are not held up.
 
-    Nothing can be written in the block. Inside a transaction it does nothing more.
+    Nothing can be written in the block. Inside a transaction, this does nothing.
     """
     if connection.in_atomic_block:
         yield
     elif connection.vendor == "sqlite":
-        # Not atomic(), which begins with the lock of a writer.
+        # Not atomic(), which would take the write lock at once.
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA query_only = ON")
             cursor.execute("BEGIN")
@@ -78,19 +78,19 @@ def snapshot() -> Iterator[None]:
             yield
 
 
-# True once a write of this request begins to commit. A fault after that leaves open whether the write is stored.
+# True once a write of this request begins to commit. After a later fault nobody knows whether the write is stored.
 # DatabaseMiddleware resets it.
 commit_began = ContextVar("commit_began", default=False)
 
-# On PostgreSQL writers wait for a row of the database. So many of a process do so at a time, and the others here: each
-# waits for as long as `lock_timeout` says, and more at a time would only get in each other's way.
+# On PostgreSQL up to `at_once` writers of a process wait in the database for a row, each for as long as `lock_timeout`
+# says. More at a time would only get in each other's way, so the others wait here.
 writers = Turns(at_once=8, places=128)
 PATIENCE_SECONDS = 5
 
 
 @contextmanager
 def write_transaction() -> Iterator[None]:
-    """One transaction, for writes. Inside another one it is a part of that."""
+    """Open a transaction for writes. Inside another transaction it becomes a part of that one."""
     with place_among_writers(), transaction.atomic():
         yield
         commit_began.set(True)
@@ -98,7 +98,7 @@ def write_transaction() -> Iterator[None]:
 
 @contextmanager
 def place_among_writers() -> Iterator[None]:
-    # On SQLite the connection itself sees to it (see notesproject/sqlite/base.py).
+    # On SQLite the connection itself queues writers (see notesproject/sqlite/base.py).
     if connection.vendor == "sqlite" or connection.in_atomic_block:
         yield
         return
@@ -118,7 +118,7 @@ MAX_REST_SECONDS = 1
 def giving_way() -> Iterator[None]:
     """After the block, rest for half as long as it took.
 
-    SQLite has no queue of its own: another process that waits to write has to find the lock free when it looks.
+    SQLite has no queue of its own. Another process that waits to write looks now and then, and must find the lock free.
     """
     started = time.monotonic()
     yield
@@ -143,7 +143,7 @@ def without_waiting() -> Iterator[None]:
 
 
 def release_frames(error: BaseException | None) -> None:
-    """Drop the variables of an expected error's traceback: they keep cursors alive, for the collector of any thread."""
+    """Drop the variables of an expected error's traceback: they keep cursors alive until some thread collects them."""
     while error:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 # difflib takes quadratic time on long texts without common lines.
 MAX_COMPARED_LINES = 2_000
-# A page of the admin holds 50 diffs, for the eye: the revision's own page has the whole text.
+# A page of the admin shows 50 diffs, so each is cut. The revision's own page has the whole text.
 MAX_LINES_FOR_PEOPLE = 1000
 MAX_SHOWN_LINES = 100
 MAX_SHOWN_LINE_CHARS = 1000
@@ -31,7 +31,7 @@ def unified(old: str, new: str, old_name: str = "", new_name: str = "") -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return the lines with their ends. splitlines() would cut at form feeds and the like, too."""
+    """Return the lines with their ends. splitlines() would also cut at form feeds and the like."""
     return io.StringIO(text, newline="\n").readlines()
 
 
@@ -53,7 +53,7 @@ class Line(NamedTuple):
 
 
 class Content(Protocol):
-    """A revision, as far as a diff looks at it. Its body is None once it was erased."""
+    """What a diff needs of a revision. The body is None once it was erased."""
 
     title: str
     body: Any
@@ -61,9 +61,9 @@ class Content(Protocol):
 
 
 def for_people(before: Content | None, after: Content) -> list[Line] | None:
-    """Return what a write changed; no lines when nothing.
+    """Return what a write changed; an empty list if nothing.
 
-    `before` is None for the first write. The answer is None when the text of one of them has been erased.
+    `before` is None for the first write. The result is None if the text of either revision has been erased.
     """
     if after.body is None or (before and before.body is None):
         return None
@@ -72,7 +72,7 @@ def for_people(before: Content | None, after: Content) -> list[Line] | None:
         return []
     if [line.removesuffix("\r") for line in old] == [line.removesuffix("\r") for line in new]:
         return [Line("…", "Only the kind of line breaks (LF or CRLF).")]
-    # What is equal at both ends is left out first: most edits then compare a few lines, however long the note is.
+    # Leave out what is equal at both ends: most edits then compare only a few lines, however long the note is.
     start = common_length(old, new)
     end = common_length(old[start:][::-1], new[start:][::-1])
     start, end = max(0, start - CONTEXT_LINES), max(0, end - CONTEXT_LINES)

@@ -4,9 +4,9 @@
         note = door.create(title="Plan")
         door.edit(note, body="Buy milk")
 
-Holding a Door is holding the notebook's lock: nobody else writes in it, and what is read meanwhile is the present. Each
-verb stores the note under the notebook's next number and appends a row to the log. Closing moves the notebook's counter
-and brings the search index and the tags up to date, once for all that was written. All of it is one transaction.
+Holding a Door means holding the notebook's lock: nobody else writes in it, so what is read meanwhile is current. Each
+verb stores the note under the notebook's next number and appends a row to the log. Closing moves the notebook's
+counter, and updates the search index and the tags once for all writes. All of it is one transaction.
 """
 
 import random
@@ -59,21 +59,21 @@ class Door:
     @contextmanager
     def _open(self) -> Iterator[Self]:
         with lock(self.notebook) as self.revision:
-            # Notes by their primary key: as they were when the door opened (None: not there), and as they are.
+            # Notes by primary key: as they were when the door opened (None if they did not exist), and as they are now.
             self._before: dict[int, Note | None] = {}
             self._after: dict[int, Note] = {}
             yield self
             self._close()
 
     def create(self, **columns: Any) -> Note:
-        """Return the new note. Columns as in `create_many`."""
+        """Return the new note. It takes the columns of a draft in `create_many`."""
         return self.create_many([columns])[0]
 
     def create_many(self, drafts: Iterable[dict[str, Any]]) -> list[Note]:
-        """Return the new notes, made of dicts: title; body, tags, uuid, created_at, updated_at if they are to be set.
+        """Return the new notes. A draft has a title and may have body, tags, uuid, created_at and updated_at.
 
-        What a note may not hold is a NotAllowed, an `uuid` that the notebook knows already an IntegrityError. A
-        constant number of queries, and one for each tag that is in use already.
+        Raises NotAllowed for what a note may not hold, IntegrityError for a `uuid` that the notebook already has.
+        Takes a constant number of queries, and one for each tag that is already in use.
         """
         notes = [drafted(self.notebook, self.revision + number, **draft) for number, draft in enumerate(drafts, 1)]
         assign_positions(notes)
@@ -86,7 +86,7 @@ class Door:
     def edit(self, note: Note, **changes: Any) -> bool:
         """Change the given columns. If nothing would change, return False and take no number.
 
-        What a note may not hold is a NotAllowed, unless it holds it already.
+        Raises NotAllowed for what a note may not hold, unless this note already holds it.
         """
         return self._edit(note, content.allowed(changes, note))
 
@@ -94,27 +94,27 @@ class Door:
         changes = {name: value for name, value in changes.items() if getattr(note, name) != value}
         if not changes:
             return False
-        # A clock set back must not make the note older than it was.
+        # If the clock was set back, `updated_at` must not go back with it.
         self._write(note, Revision.EDIT, **changes, updated_at=max(timezone.now(), note.updated_at))
         return True
 
     def trash(self, note: Note) -> None:
-        """Put the note out of sight. Its content stays."""
+        """Move the note to the trash. Its content stays."""
         self._write(note, Revision.TRASH, deleted_at=timezone.now())
 
     def restore(self, note: Note) -> bool:
-        """Take the note out of the trash. If it is not in it, return False and take no number."""
+        """Take the note out of the trash. If it is not there, return False and take no number."""
         if note.deleted_at is None:
             return False
         self._write(note, Revision.RESTORE, deleted_at=None)
         return True
 
     def revert(self, note: Note, revision: Revision) -> bool:
-        """Write the content of an old revision again. If the note has it already, return False and take no number."""
+        """Bring back the content of an old revision. If the note has it already, return False and take no number."""
         return self._edit(note, {name: getattr(revision, name) for name in CONTENT})
 
     def purge(self, note: Note) -> None:
-        """Erase content and history for good. The row stays as a tombstone, the log rows say who wrote and when."""
+        """Erase content and history for good. The row stays as a tombstone; the log still says who wrote and when."""
         now = timezone.now()
         deleted_at = note.deleted_at or now
         self._write(note, Revision.PURGE, title="", body="", tags=[], deleted_at=deleted_at, purged_at=now)
@@ -123,7 +123,7 @@ class Door:
     def replace_tag(self, notes: Iterable[Note], old: str, new: str) -> int:
         """Give these notes one tag in place of another; return how many were edited.
 
-        Each note is a write with its own number; a constant number of queries for each 200 of them.
+        Each note is a write with its own number. Every 200 notes take a constant number of queries.
         """
         edited: list[Note] = []
         now = timezone.now()
@@ -142,8 +142,8 @@ class Door:
     def _write(self, note: Note, action: str, **columns: Any) -> None:
         before = copy(note)
         columns["revision"] = self.revision + 1
-        # Compare and set: an UPDATE of the row as it was read, of these columns only. save() would write all columns,
-        # and would insert the row again if it were gone.
+        # Compare and set: update these columns only, and only if the row is still as it was read. save() would write
+        # all columns, and would insert the row again if it were gone.
         present = Note.objects.filter(pk=note.pk, notebook=self.notebook, revision=note.revision)
         if not present.update(**columns):
             raise NoteHasChanged
@@ -153,7 +153,7 @@ class Door:
         self._remember(before, note)
 
     def _log(self, action: str, notes: Sequence[Note], changed: list[str]) -> None:
-        """Append a row for each note as it is stored now, under the numbers that the notes bear."""
+        """Append a log row for each note as it is stored now. The row's number is the note's revision."""
         columns = {
             "action": action,
             "changed": changed,
@@ -163,7 +163,7 @@ class Door:
             "request_id": self.by.request_id,
         }
         values = [Revision._meta.get_field(name).get_db_prep_save(columns[name], connection) for name in columns]
-        # The database copies the content itself: a third of an import's time was to make and send it once more.
+        # The database copies the content itself. To build and send it again took a third of an import's time.
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO notes_revision "
@@ -214,14 +214,15 @@ def drafted(
 def assign_positions(notes: Iterable[Note]) -> None:
     """Set `position` of notes that are not stored yet: created_at in sixteenths of a microsecond.
 
-    Notes of the same moment (a folder imported with dates alone) spread over a wider and wider neighbourhood.
+    Notes of the same moment (a folder imported with dates alone) spread at random over an ever wider range after it.
     """
     pending, width = list(notes), POSITIONS_PER_MICROSECOND
     taken: set[int] = set()
     while pending:
         for note in pending:
             note.position = first_position(note.created_at) + random.randrange(width)
-        # On SQLite, where positions are the rows of the search index, no other notebook is being written to now.
+        # Look in all notebooks: on SQLite positions are the rows of the search index. No other notebook can take one
+        # meanwhile, since the lock covers the whole file.
         stored = Note.objects.filter(position__among=[note.position for note in pending])
         taken.update(stored.values_list("position", flat=True))
         again = []
@@ -233,12 +234,12 @@ def assign_positions(notes: Iterable[Note]) -> None:
 
 
 def erase(revisions: RevisionQuerySet) -> int:
-    """Erase the content of these revisions; return how many. Who wrote, when and what was done stays."""
+    """Erase the content of these revisions; return how many. They still say who did what and when."""
     return revisions.update(title=None, body=None, tags=None)
 
 
 def recount(notebook: Notebook, *, removed: Iterable[Note] = (), added: Iterable[Note] = ()) -> None:
-    """Count the tags of notes as they were and as they are; only the live ones count. Under the notebook's lock."""
+    """Subtract the tags of `removed` and add those of `added`; only live notes count. Needs the notebook's lock."""
     names: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for notes, one in ((removed, -1), (added, 1)):
@@ -261,6 +262,6 @@ def recount(notebook: Notebook, *, removed: Iterable[Note] = (), added: Iterable
 
 
 def recount_all(notebook: Notebook) -> None:
-    """Count the tags of all live notes of a notebook. Under the notebook's lock."""
+    """Count the tags of all live notes of a notebook. Needs the notebook's lock."""
     notebook.tags.all().delete()
     recount(notebook, added=notebook.notes.live().only("tags", "deleted_at"))

@@ -6,8 +6,8 @@ from notes.markdown import BadFile, NoteFile
 CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED = "created", "updated", "unchanged", "kept", "deleted", "failed"
 OUTCOMES = [CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED]
 
-# Other writers wait for one chunk at most, about a second, and memory holds no more than one. The search index takes
-# many notes at once for less than few.
+# Other writers wait for one chunk at most, about a second, and memory holds only one. Larger chunks cost the search
+# index less per note.
 CHUNK_FILES = 2_000
 CHUNK_CHARS = 5_000_000
 
@@ -17,7 +17,7 @@ COLUMNS = ["title", "body", "tags", "uuid", "created_at", "updated_at"]
 def import_files(notebook, by, files):
     """Write the files into the notebook, one transaction for each chunk. Yields [(file, outcome)] after each commit.
 
-    What has been yielded stays when the rest fails or is interrupted; another import goes on from there.
+    If the rest fails or is interrupted, what has been yielded stays. Another import goes on from there.
     """
     for chunk in chunks(files):
         with Door(notebook, by) as door:
@@ -40,7 +40,7 @@ def chunks(files):
 def write_chunk(door, chunk):
     """Yield (file, outcome).
 
-    Two queries, a constant number for all new notes together, and those of each edit.
+    Takes two queries, a constant number for all new notes together, and some for each edit.
     """
     notebook = door.notebook
     uuids = [file.uuid for file in chunk if isinstance(file, NoteFile)]
@@ -60,7 +60,7 @@ def write_chunk(door, chunk):
         elif note.deleted_at:
             yield file, DELETED
         elif writers.get(note.revision) != door.by.id:
-            # Somebody has worked on the note since: the file must not take that away.
+            # Somebody has edited the note since the last import. The file must not overwrite that.
             yield file, KEPT
         elif door.edit(note, title=file.title, body=file.body, tags=file.tags):
             yield file, UPDATED

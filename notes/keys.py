@@ -18,7 +18,7 @@ def generate() -> str:
 
 
 def is_well_formed(text: str) -> bool:
-    """Tell a mistyped key from a wrong one, without asking the database."""
+    """Tell whether the checksum is right. A mistyped key is found out without asking the database."""
     random, check = text[len(PREFIX) : -CHECKSUM_CHARS], text[-CHECKSUM_CHARS:]
     return text.startswith(PREFIX) and len(random) == RANDOM_CHARS and checksum(random) == check
 

@@ -10,7 +10,8 @@ from notes.api.throttling import Window, address_of
 class LoginHandler(AxesDatabaseHandler):
     """Counts wrong passwords per address, for any name: checking one is expensive. Axes counts per name and address.
 
-    They are counted when they are known to be wrong: so many at the same time as there are threads slip through.
+    A password counts only once it is known to be wrong, so as many simultaneous tries as there are threads slip
+    through.
     """
 
     def is_locked(self, request, credentials=None):
@@ -23,7 +24,7 @@ class LoginHandler(AxesDatabaseHandler):
         if window is not None and not request.axes_locked_out:
             window.count()
         if request:
-            # Without the name: a password is soon typed into the wrong field.
+            # Leave out the name: people sometimes type their password into that field.
             audit.log_refusal("login_refused" if request.axes_locked_out else "login_failed", request)
         super().user_login_failed(sender, credentials, request, **kwargs)
 
@@ -33,11 +34,14 @@ class LoginHandler(AxesDatabaseHandler):
 
 
 def window_of_logins(request):
-    """Return a window of its own: a script with a wrong key must not keep the people at its address from logging in."""
+    """Return the window that counts the wrong passwords of an address; None if there is no limit or no request.
+
+    Wrong keys are counted elsewhere: a script with one must not keep people at its address from logging in.
+    """
     rate = settings.NOTES_RATE_FAILURES
     return Window("logins", rate, address_of(request)) if rate and request else None
 
 
 def login_name_of(request, credentials):
-    """Return the name that somebody tries to log in with, cut to the column that django-axes keeps it in."""
+    """Return the name that somebody tries to log in with, cut to the width of the django-axes column."""
     return (credentials or request.POST).get("username", "")[:255]

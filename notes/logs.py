@@ -1,10 +1,10 @@
-"""Log lines: what Django and libraries write is cut to what one line should say."""
+"""Log lines: cuts what Django and libraries write to one line."""
 
 import logging
 
 
 class ShortSecurityFilter(logging.Filter):
-    """Cuts what Django calls suspicious to one short line: a stranger writes its text, and could fill the log."""
+    """Cuts messages about suspicious requests to one short line: strangers write the text and could fill the log."""
 
     MAX_CHARS = 200
 

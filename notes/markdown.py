@@ -16,7 +16,8 @@ from frontmatter.default_handlers import YAMLHandler
 
 from notes import content
 
-# With this, its path and the name of its source, a file's note has the same id in every import. Never change it.
+# A note's id is made of this, the file's path and the name of its source: every import gives the same id. Never
+# change it.
 FILE_NAMESPACE = uuid.UUID("058d4a61-6dae-4d25-aef2-c7951917f553")
 
 MAX_FRONT_MATTER_BYTES = 65_536
@@ -34,8 +35,8 @@ class Unusable(Exception):
 class NoteFile:
     """What a Markdown file says. `path` is relative to the folder, with slashes on every system.
 
-    `source` keeps apart the files of several folders; it may be empty. `left_out` are the names in the front matter of
-    which a note keeps nothing.
+    `source` keeps the files of several folders apart; it may be empty. `left_out` lists the front matter names that a
+    note has no place for.
     """
 
     path: str
@@ -49,7 +50,7 @@ class NoteFile:
 
     @cached_property
     def uuid(self):
-        # No name and no path has a NUL in it.
+        # NUL separates the two safely: neither a name nor a path can hold one.
         return uuid.uuid5(FILE_NAMESPACE, f"{self.source}\0{self.path}" if self.source else self.path)
 
 
@@ -78,8 +79,8 @@ def read_folder(folder, source=""):
 def markdown_paths(folder):
     """Yield the paths of the Markdown files, and a BadFile in place of a folder that cannot be listed.
 
-    Hidden files and folders (.git, .obsidian, the ._ files of macOS) are not notes. No link is followed: one that
-    leads out would import what the folder does not hold, one that stays inside would import a file twice.
+    Hidden files and folders (.git, .obsidian, the ._ files of macOS) are not notes. Links are not followed: a link
+    out of the folder would import what is not in it, a link inside would import a file twice.
     """
     pending = [Path(folder)]
     while pending:
@@ -121,7 +122,7 @@ def read_note(path, relative, source):
     if len(encoded) > max_bytes:
         raise Unusable(f"it is longer than {max_bytes} bytes")
     try:
-        # The byte order mark is about the file, and no part of its text.
+        # utf-8-sig drops the byte order mark, which is not part of the text.
         text = encoded.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unusable(f"it is not UTF-8: {error.reason}") from None
@@ -148,7 +149,7 @@ def held_to(rule, *arguments):
 
 
 def printable(name):
-    """Return a name or path as one line that a terminal can show: those of files hold any byte but the slash."""
+    """Return a name or path as one line that a terminal can show: file names may hold any byte but NUL and slash."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(name))
 
 
@@ -156,9 +157,9 @@ def printable(name):
 
 
 class PlainLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):
-    """YAML in which each scalar is the text that stands there, or None.
+    """YAML in which each scalar is the text as written, or None.
 
-    YAML's own types would make 1 of a title `01`, False of a tag `no`, and a ValueError of the date 2024-02-30.
+    With YAML's own types a title `01` would be 1, a tag `no` False, and the date 2024-02-30 a ValueError.
     """
 
 
@@ -171,10 +172,10 @@ NAME_AFTER_COMMENTS = re.compile(r"""(?:#.*\n)*["']?[\w-]+["']?[ \t]*:(?:\s|$)""
 
 
 def split_front_matter(text):
-    """Return ({lower-case name: value}, the text after it). A text that only begins with a rule has no front matter.
+    """Return ({lower-case name: value}, the text after it). A horizontal rule opens no front matter.
 
-    As in Pandoc, `---` before a blank line is a horizontal rule. So is one that is never closed, or that closes over
-    prose: nothing is taken away that is not a list of names with values.
+    As in Pandoc, `---` before a blank line is a rule. So is `---` that is never closed, or that encloses prose: only a
+    list of names with values is taken out of the text.
     """
     if not FRONT_MATTER.detect(text):
         return {}, text
@@ -213,7 +214,7 @@ def load_yaml(block):
 
 
 def refuse_bombs(block):
-    """Walk through the YAML before it is built: aliases make gigabytes of one line, and 60,000 brackets a SIGSEGV."""
+    """Check the YAML before it is built: one line of aliases can fill gigabytes, and 60,000 brackets are a SIGSEGV."""
     depth = 0
     for event in yaml.parse(block, Loader=PlainLoader):
         if isinstance(event, yaml.AliasEvent):
@@ -230,7 +231,7 @@ def title_of(metadata, body, path):
     title = metadata.get("title")
     if title is not None and not isinstance(title, str):
         raise Unusable("the title in the front matter is not text")
-    # The file's name is its owner's: `e-mail` and `2024-05-01` keep their hyphens.
+    # Take the file's name as its owner wrote it: `e-mail` and `2024-05-01` keep their hyphens.
     sources = [(title or "").strip(), first_heading(body), path.stem, path.name]
     return held_to(content.title, next(source for source in sources if content.is_visible(source)))
 
@@ -239,9 +240,9 @@ FENCE = re.compile(r"(`{3,}|~{3,})([^\n]*)")
 
 
 def first_heading(body):
-    """Return the text of the first `# heading` that shows anything, or "".
+    """Return the text of the first `# heading` with visible text, or "".
 
-    A `# comment` in a fenced block of code is none.
+    A `# comment` in a fenced block of code is no heading.
     """
     fence = ""
     for line in body.split("\n"):
@@ -272,7 +273,7 @@ def tags_of(metadata):
         names = content.split_tags(names)
     if not isinstance(names, list):
         raise Unusable("the tags are neither a list nor text with commas")
-    # `- ` with nothing after it, as templates leave it.
+    # Templates leave `- ` with nothing after it.
     names = [name for name in names if name is not None and name != ""]
     if not all(isinstance(name, str) for name in names):
         raise Unusable("a tag is not text")
@@ -280,7 +281,7 @@ def tags_of(metadata):
 
 
 def dates(metadata, modified_at):
-    """Return (created_at, updated_at). `modified_at`, the file's own time, stands in for what is not written."""
+    """Return (created_at, updated_at). `modified_at`, the file's own time, is used for a missing date."""
     created_at, updated_at = date_of(metadata, CREATED_KEYS), date_of(metadata, UPDATED_KEYS)
     if created_at and updated_at:
         return created_at, updated_at
@@ -288,7 +289,7 @@ def dates(metadata, modified_at):
         modified_at = datetime.fromtimestamp(modified_at, UTC)
     except (OverflowError, ValueError, OSError):
         raise Unusable("the file's time is not a date") from None
-    # A copied file is younger than its text, and no note was changed before it was made.
+    # A copied file is younger than its text, so the earlier time is taken. No note is changed before it is created.
     created_at = created_at or min(modified_at, updated_at or modified_at)
     return created_at, updated_at or max(modified_at, created_at)
 

@@ -1,8 +1,8 @@
 """A notebook is a numbered log of writes: Note is the present, Revision the past.
 
-These are columns, constraints, and what one row says about itself. Notes are written by the door alone (notes/door.py).
-`revision` is a number everywhere: of a Notebook its last write, of a Note the write that last changed it. A Revision is
-the row of one write in the log; its number is `number`.
+Here are columns, constraints, and what one row says about itself. Only the door writes notes (notes/door.py).
+`revision` is always a number: a Notebook's is that of its last write, a Note's that of the write that last changed it.
+A Revision is the log's row of one write; its number is `number`.
 """
 
 import re
@@ -35,9 +35,9 @@ BREAKS_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def one_line(name):
-    """Validate the name of a notebook or a key: names stand in lists, logs and tab-separated lines.
+    """Validate the name of a notebook or a key: names appear in lists, logs and tab-separated lines.
 
-    A line break would forge another line, and a name that shows nothing would be no name.
+    A line break would forge another line, and nobody could see a blank name.
     """
     if BREAKS_A_LINE.search(name) or not content.is_visible(name):
         raise ValidationError("Write one line of visible text.", code="one_line")
@@ -47,8 +47,8 @@ def one_line(name):
 class Writer:
     """Who writes, and in which request: what the log keeps beside the content.
 
-    `id` is `operator`, `key:<id>`, `staff:<user id>` or `command:<name>`; `name` is what people call it at that time.
-    Both are plain text, so that the trail outlives key and user.
+    `id` is `operator`, `key:<id>`, `staff:<user id>` or `command:<name>`; `name` is what people call the
+    writer at that time. Both are plain text, so that the trail outlives key and user.
     """
 
     id: str
@@ -77,8 +77,8 @@ class Notebook(models.Model):
         help_text="Strangers may read it. Counts for the default notebook alone, while NOTES_PUBLIC_READS is True.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    # What the search index holds of its notes: terms of this format, or UNFINISHED while they are made anew. The second
-    # number rises when searches find other notes than before though nobody wrote.
+    # `search_format` is the format of its terms in the search index, or UNFINISHED during a rebuild.
+    # `search_generation` rises when searches find other notes than before although nobody wrote.
     search_format = models.PositiveSmallIntegerField(default=index.current_format, db_default=1, editable=False)
     search_generation = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
 
@@ -89,8 +89,8 @@ class Notebook(models.Model):
 
 
 class Note(models.Model):
-    # The number is for the database alone. `uuid`, the API's id, is unique within a notebook and not beyond: that an
-    # id is taken must not tell one notebook what another one holds.
+    # This number is for the database only. The API's id is `uuid`, unique within a notebook only: a notebook must not
+    # learn from a taken id what another one holds.
     id = models.BigAutoField(primary_key=True)
     uuid = models.UUIDField("id", default=uuid_utils.compat.uuid7, editable=False)
     notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="notes", editable=False)
@@ -99,7 +99,7 @@ class Note(models.Model):
     tags = models.JSONField(default=list, blank=True)
     revision = models.PositiveBigIntegerField("number of the write that last changed it", editable=False)
     created_at = models.DateTimeField(editable=False)
-    # created_at as a number that no other note of the notebook has: newest-first lists and the search index go by it.
+    # created_at as a number, unique in the notebook. Newest-first lists and the search index are sorted by it.
     position = models.BigIntegerField(editable=False)
     updated_at = models.DateTimeField(editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
@@ -111,7 +111,7 @@ class Note(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["notebook", "uuid"], name="note_uuid"),
             models.UniqueConstraint(fields=["notebook", "revision"], name="note_revision"),
-            # In this order: a new note looks for its position among those of all notebooks.
+            # `position` comes first: a new note looks for a free one among the notes of all notebooks.
             models.UniqueConstraint(fields=["position", "notebook"], name="note_by_position"),
         ]
         indexes = [
@@ -136,7 +136,7 @@ class Note(models.Model):
 class Revision(models.Model):
     """One write: what was done, the note's content after it, when, by whom and in which request.
 
-    Rows are never deleted and never changed but for one thing: a purge, or pruning, erases their content (None).
+    Rows are never deleted. They change in one way only: a purge, or pruning, sets their content to None.
     """
 
     CREATE, EDIT, TRASH, RESTORE, PURGE = "create", "edit", "trash", "restore", "purge"
@@ -147,7 +147,7 @@ class Revision(models.Model):
     note = models.ForeignKey(Note, models.PROTECT, related_name="revisions")
     action = models.CharField(max_length=10, choices=[(action, action) for action in ACTIONS])
     changed = models.JSONField("columns that the write changed", default=list)
-    title = models.CharField(max_length=MAX_TITLE_CHARS, null=True)  # noqa: DJ001  (None is: erased)
+    title = models.CharField(max_length=MAX_TITLE_CHARS, null=True)  # noqa: DJ001  (None means erased)
     body = models.TextField(null=True)  # noqa: DJ001
     tags = models.JSONField(null=True)
     updated_at = models.DateTimeField("updated_at of the note after it")
@@ -166,7 +166,7 @@ class Revision(models.Model):
         return f"{self.number}: {self.action} by {self.writer_name}"
 
     def as_note(self):
-        """Return the note as this write left it: an object to show, not to write. Its content must be there."""
+        """Return the note as this write left it: an object to show, not to write. The content must not be erased."""
         return Note(
             uuid=self.note.uuid,
             revision=self.number,
@@ -195,9 +195,9 @@ class Tag(models.Model):
 
 
 class TagRename(models.Model):
-    """A tag that is to be renamed, and how far that has come (see notes/renames.py). One at a time in a notebook."""
+    """The renaming of a tag and its progress (see notes/renames.py). A notebook has one at a time."""
 
-    # What changes while it goes on; the names are erased at its end.
+    # The columns that change as the renaming goes on. Its end erases the names.
     PROGRESS = ["old", "new", "notes", "seen", "position", "goes_by_index", "finished_at"]
 
     notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="tag_renames")
@@ -230,16 +230,16 @@ class TagRename(models.Model):
 class Receipt(models.Model):
     """What a request with an Idempotency-Key did, stored in the transaction that did it.
 
-    Apart from the log because a request may write nothing (a PUT of what is there already) and still must do nothing
-    more when it is repeated, or may write many times (a batch). It keeps numbers of the log (or names a TagRename) and
-    a digest made with the SECRET_KEY, no content: what is purged there is in no receipt either.
+    The log cannot do this: a request may write many times (a batch), or nothing (a PUT of what is there already), and
+    a repeat must still do nothing more. A receipt keeps log numbers (or names a TagRename) and a digest made with the
+    SECRET_KEY. It keeps no content, so a purge has nothing to erase here.
     """
 
     notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="receipts")
     writer = models.CharField(max_length=100)
     key = models.CharField(max_length=255)
     request_digest = models.CharField(max_length=64)
-    # [[status, number of the log row with the state that was answered], ...]: one of them, or one per item of a batch.
+    # [[status, number of the log row with the answered state], ...]: one pair, or one per item of a batch.
     outcomes = models.JSONField()
     written_at = models.DateTimeField(default=timezone.now)
 
@@ -251,7 +251,7 @@ class Receipt(models.Model):
 
 
 class ApiKey(models.Model):
-    """Opens one notebook at one level. The text of a key is shown once, by `make`, and stored as a digest only."""
+    """Opens one notebook at one level. `make` returns the key's text once; only a digest is stored."""
 
     USE_IS_RECORDED_EVERY = timedelta(minutes=1)
 
@@ -295,19 +295,19 @@ class ApiKey(models.Model):
         return f"{'expired' if self.has_expired else 'expires'} {self.expires_at:%Y-%m-%d %H:%M}"
 
     def revoke(self):
-        """Close the key for good and return True; return False where it was revoked before."""
+        """Close the key for good and return True; return False if it was revoked before."""
         with databases.write_transaction():
             return bool(ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now()))
 
     def record_use(self):
-        """Store when the key was used, at most once a minute. Where the database is busy or read-only, not at all."""
+        """Store when the key was used, at most once a minute. If the database is busy or read-only, skip it."""
         now, recorded = timezone.now(), self.last_used_at
         # A last use in the future: the clock has been set back.
         if recorded is not None and abs(now - recorded) < self.USE_IS_RECORDED_EVERY:
             return
         try:
             with databases.without_waiting(), transaction.atomic():
-                # Of requests at the same time one is enough: the others find another time there.
+                # Of simultaneous requests only one writes: the others find that `last_used_at` has changed.
                 ApiKey.objects.filter(pk=self.pk, last_used_at=recorded).update(last_used_at=now)
         except Error as error:
             databases.release_frames(error)

@@ -20,7 +20,7 @@ POSITIONS_PER_MICROSECOND = 16
 
 @models.Field.register_lookup
 class Among(In):
-    """`in` for a list of any length, sent as one parameter: SQLite takes 32,766 of them in a statement, or fewer."""
+    """`in` for a list of any length, sent as one parameter. SQLite allows at most 32,766 parameters in a statement."""
 
     lookup_name = "among"
 
@@ -35,7 +35,7 @@ class Among(In):
 
 
 class ByteLength(Func):
-    """How long a text is in UTF-8: both databases know that without reading it. To count characters they read it."""
+    """The length of a text in UTF-8. Both databases know it without reading the text; counting characters reads it."""
 
     template = "OCTET_LENGTH(%(expressions)s)"
     template_of_sqlite = "LENGTH(CAST(%(expressions)s AS BLOB))"
@@ -46,9 +46,9 @@ class ByteLength(Func):
 
 
 class Short(ByteLength):
-    """A text of at most SHORT_BYTES; of a longer one None, and it is not read."""
+    """A text of at most SHORT_BYTES, or None for a longer one, which is not read."""
 
-    # A page of the most rows with as much text each is not too much.
+    # Even the largest page, each text as long as this, is not too much.
     SHORT_BYTES = 10_000
     template = f"CASE WHEN {ByteLength.template} <= {SHORT_BYTES} THEN %(expressions)s END"
     template_of_sqlite = f"CASE WHEN {ByteLength.template_of_sqlite} <= {SHORT_BYTES} THEN %(expressions)s END"
@@ -57,11 +57,11 @@ class Short(ByteLength):
 
 class NotebookQuerySet(models.QuerySet):
     def default(self) -> Any:
-        """Return the notebook of the operator's API_KEY, of the staff, and of readers without a key."""
+        """Return the notebook that the operator's API_KEY, the staff and readers without a key use."""
         return self.get(name=self.model.DEFAULT_NAME)
 
     def index_has_changed(self, search_format: int) -> int:
-        """Note what the search index holds now. Lists that were sent before are no longer the present ones."""
+        """Store the format of the index and raise its generation: lists sent before no longer count as current."""
         return self.update(search_format=search_format, search_generation=F("search_generation") + 1)
 
     def wrongly_indexed(self) -> Self:
@@ -73,9 +73,9 @@ def first_position(created_at: datetime) -> int:
 
 
 def positions_between(after: datetime | None, before: datetime | None) -> PositionRange:
-    """Return the range of the positions of notes created after and before these times, each of which may be None.
+    """Return the range of positions of notes created after and before these times. Either may be None.
 
-    Notes of one moment spread over a neighbourhood, of a second at most.
+    The range ends a second after `before`, since the notes of one moment spread over at most that much.
     """
     return PositionRange(
         first_position(after) if after else None,
@@ -88,7 +88,7 @@ class NoteQuerySet(models.QuerySet):
         return self.filter(deleted_at=None)
 
     def found_by(self, notebook: NotebookOfIndex, query: Query) -> Self:
-        """Return the live notes that a search finds; its cost grows with their number.
+        """Return the live notes that a search finds. The cost grows with their number.
 
         Do not add `.live()`: PostgreSQL would scan the index of live notes instead.
         """
@@ -98,16 +98,16 @@ class NoteQuerySet(models.QuerySet):
         return self.found_by(notebook, Query((Term(tag=name),)))
 
     def created_between(self, after: datetime | None, before: datetime | None) -> Self:
-        """Return the notes created after and before these times, each of which may be None."""
+        """Return the notes created after and before these times. Either may be None."""
         first, end = positions_between(after, before)
         # Redundant, but it lets the database use the index on `position`.
         bounds = {"created_at__gt": after, "created_at__lt": before, "position__gte": first, "position__lt": end}
         return self.filter(**{lookup: value for lookup, value in bounds.items() if value is not None})
 
     def with_short_bodies(self) -> Self:
-        """Return the notes with `body_bytes` and `short_body`, None where it is long, in place of the deferred body.
+        """Return the notes with `body_bytes` and `short_body` in place of the body, which is deferred.
 
-        A list can then be cut before the long ones are read.
+        `short_body` is None if the body is long. So a list can be cut before long bodies are read.
         """
         return self.annotate(body_bytes=ByteLength("body"), short_body=Short("body")).defer("body")
 
@@ -118,7 +118,7 @@ class NoteQuerySet(models.QuerySet):
         return self.filter(purged_at=None)
 
     def changed_after(self, number: int) -> Self:
-        """Return each note whose last write came after this one, in order of those writes; deleted ones too."""
+        """Return the notes last written after this write, in the order of their last writes; deleted notes too."""
         return self.filter(revision__gt=number).order_by("revision")
 
 
@@ -127,16 +127,16 @@ class RevisionQuerySet(models.QuerySet):
         return self.filter(body__isnull=False)
 
     def outdated(self, *, before: datetime, keep: int) -> Self:
-        """Return those with content that were written before that time and are not among the newest `keep` of a note.
+        """Return revisions with content, written before that time and not among the newest `keep` of their note.
 
-        Once outdated, a revision stays so, whatever is written afterwards.
+        An outdated revision stays outdated, whatever is written afterwards.
         """
         of_note = self.model.objects.filter(note=OuterRef("note")).order_by("-number")
         oldest_kept = Subquery(of_note.values("number")[keep - 1 : keep])
         return self.kept().filter(written_at__lt=before, number__lt=oldest_kept)
 
     def unerased(self) -> Self:
-        """Return the rows that have any content left."""
+        """Return the rows that still have any content."""
         return self.filter(Q(title__isnull=False) | Q(body__isnull=False) | Q(tags__isnull=False))
 
 

@@ -1,7 +1,7 @@
-"""Renaming a tag on all notes that bear it, in transactions of bounded size: others write in between.
+"""Renames a tag on all its notes, in transactions of bounded size, so that others can write in between.
 
-What is to be done is stored first, as a TagRename. Whoever sends the same request again goes on with it, and so does a
-server when it starts.
+The task is stored first, as a TagRename. If it is interrupted, the same request continues it, and so does a server when
+it starts.
 """
 
 import logging
@@ -22,14 +22,14 @@ from notes.search.ranking import IN_TEXT
 
 logger = logging.getLogger("notes.renames")
 
-# Of one transaction: a tenth or two of a second, be they short or long.
+# The limits of one transaction: it takes 0.1 to 0.2 seconds, whether notes are short or long.
 MAX_NOTES = 100
 MAX_CHARS = 500_000
 MAX_ROWS = 5_000
 
 
 def finish_all():
-    """Go on with what was interrupted when the last server ended. Faults are logged: the service runs without it."""
+    """Finish what was interrupted when the last server ended. A fault is only logged: the service runs without this."""
     try:
         for rename in TagRename.objects.running().select_related("notebook"):
             finish(rename)
@@ -40,7 +40,7 @@ def finish_all():
 
 
 def finish(rename):
-    """Rename the tag on all notes. Another thread may be at it too."""
+    """Rename the tag on all notes. Another thread may be working on the same TagRename."""
     while not rename.finished_at:
         with databases.giving_way(), Door(rename.notebook, rename.by) as door:
             rename.refresh_from_db(fields=rename.PROGRESS)
@@ -50,7 +50,7 @@ def finish(rename):
 
 
 def go_on(door, rename):
-    """Rename the tag on the next notes; or note that all are done."""
+    """Rename the tag on the next notes. If none are left, mark the renaming as finished."""
     positions, last = next_in_index(rename) if rename.goes_by_index else next_in_rows(rename)
     if last is not None:
         notes = bounded(rename.notebook.notes.live().filter(position__in=positions))
@@ -60,15 +60,15 @@ def go_on(door, rename):
     elif rename.goes_by_index and is_left(rename):
         rename.goes_by_index, rename.position = False, None
     else:
-        # The new name may differ from one that is there by its case alone.
+        # The new name may differ only in case from an existing tag.
         rename.notebook.tags.filter(key=folded(rename.new)).update(name=rename.new)
-        # What a purge takes out of the notes must not stay here.
+        # Keep no names here: a purge would not find them.
         rename.old = rename.new = ""
         rename.finished_at = timezone.now()
 
 
 def next_in_index(rename):
-    """Return (positions of notes with the tag, the last of them); ([], None) at the end."""
+    """Return (positions of notes with the tag, the last of these positions); ([], None) at the end."""
     query = Query((Term(tag=rename.old),))
     after = None if rename.position is None else Hit(IN_TEXT, rename.position)
     hits = index.page(rename.notebook, query, by_relevance=False, ascending=True, after=after, limit=MAX_NOTES)
@@ -77,7 +77,7 @@ def next_in_index(rename):
 
 
 def next_in_rows(rename):
-    """Return (positions of notes with the tag, the last one that was looked at); ([], None) at the end."""
+    """Return (positions of notes with the tag, the last position looked at); ([], None) at the end."""
     rows = rename.notebook.notes.live().order_by("position")
     if rename.position is not None:
         rows = rows.filter(position__gt=rename.position)
@@ -89,7 +89,7 @@ def next_in_rows(rename):
 
 
 def is_left(rename):
-    """Tell whether notes bear the tag that the index did not find: it is being made anew, or is broken."""
+    """Tell whether notes still have the tag. If so, the index has missed them: it is being rebuilt, or is broken."""
     tag = rename.notebook.tags.filter(key=folded(rename.old)).first()
     if folded(rename.old) == folded(rename.new):
         return tag is not None and rename.seen < tag.notes
@@ -97,7 +97,7 @@ def is_left(rename):
 
 
 def bounded(notes):
-    """Return the first of these notes, in order: at least one, and no more text than MAX_CHARS."""
+    """Return the first of these notes by position: up to MAX_CHARS of text, but at least one note."""
     lengths = list(notes.order_by("position").values_list("position", Length("body")))
     fitting = sum(total <= MAX_CHARS for total in accumulate(length for _, length in lengths))
     return list(notes.order_by("position")[: max(1, fitting)])

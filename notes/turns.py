@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Turns:
-    """So many at a time; the others wait, in the order in which they came, and no more than `places` of them."""
+    """Lets `at_once` threads work at a time. Up to `places` more wait, first come, first served."""
 
     def __init__(self, at_once: int, places: int) -> None:
         self.mutex = threading.Lock()
@@ -16,7 +16,7 @@ class Turns:
         self.queue: deque[threading.Lock] = deque()
 
     def take(self, seconds: float | None = None) -> bool:
-        """Wait for a turn, at most so many seconds, and return whether it came. False at once if the queue is full."""
+        """Wait for a turn, at most this many seconds. Return whether it came; False at once if the queue is full."""
         with self.mutex:
             if self.free:
                 self.free -= 1
@@ -33,7 +33,7 @@ class Turns:
             if called in self.queue:
                 self.queue.remove(called)
                 return False
-            # The turn came in the moment in which the time was up.
+            # The turn came just as the time ran out.
             return True
 
     def give_back(self) -> None:
@@ -44,7 +44,7 @@ class Turns:
                 self.free += 1
 
 
-# More requests than these at the same time would only fight for Python's interpreter lock.
+# More requests at a time would only fight for Python's interpreter lock.
 requests = Turns(at_once=8, places=1_000)
 here = threading.local()
 
@@ -53,8 +53,8 @@ here = threading.local()
 def at_work() -> Iterator[None]:
     """Wait until this thread may work on its request.
 
-    A request that waits for something steps aside, and goes on afterwards without a turn: what waits must not keep
-    those from work that need not wait.
+    A request that has to wait for something gives up its turn and later goes on without one. So it does not keep
+    others from work meanwhile.
     """
     requests.take()
     here.works = True

@@ -1,4 +1,4 @@
-"""Do log, notes, trash, counter, tags and search index of a notebook agree? For operators, and for the tests."""
+"""Checks that log, notes, trash, counter, tags and search index of a notebook agree. For operators and tests."""
 
 from collections import Counter
 from itertools import islice
@@ -19,7 +19,7 @@ def unwatched(rows, total):
 
 
 def problems(notebook, watched=unwatched):
-    """Yield a sentence for each disagreement, in one state of the database: others may write meanwhile.
+    """Yield a sentence for each disagreement. Reads one state of the database, so others may write meanwhile.
 
     The caller cannot write until the generator is exhausted. `watched(rows, total)` wraps each of two iterators over
     many notes, for a progress bar.
@@ -46,13 +46,13 @@ def counter_problems(notebook):
     log = notebook.revisions.aggregate(rows=Count("pk"), first=Min("number"), last=Max("number"))
     if notebook.revision != (log["last"] or 0):
         yield f"The counter is at {notebook.revision}, the last number in the log is {log['last']}."
-    # Numbers are unique: as many rows as the last number says, from 1 on, leave no hole.
+    # Numbers are unique. If they start at 1 and there are as many rows as the last number, none is missing.
     if log["rows"] != (log["last"] or 0) or log["first"] not in {1, None}:
         yield f"The log has {log['rows']} rows, from number {log['first']} to {log['last']}."
 
 
 def note_problems(note, last_write):
-    """Yield what a note's present and the last write to it disagree about."""
+    """Yield each way in which a note differs from its last row in the log."""
     if note.purged_at:
         if any(getattr(note, name) for name in CONTENT):
             yield f"Note {note.uuid} was purged and still has content."
@@ -71,9 +71,9 @@ def note_problems(note, last_write):
 
 
 def receipt_problems(notebook):
-    """Receipts name numbers of the log, which is without a hole: none may be beyond its end."""
+    """Yield receipts that name a number beyond the end of the log. Within the log no number is missing."""
     for receipt in notebook.receipts.iterator(chunk_size=500):
-        # That of a renamed tag has no numbers.
+        # The receipt of a renamed tag has no numbers.
         numbers = [number for _, number in receipt.outcomes] if isinstance(receipt.outcomes, list) else []
         if any(not 0 < number <= notebook.revision for number in numbers):
             yield f"The receipt of {receipt.writer} for {receipt.key!r} names a write that is not in the log."

@@ -1,4 +1,4 @@
-"""`python -m notesproject.dotenv` writes .env from .env.example with fresh random secrets. It never overwrites one."""
+"""`python -m notesproject.dotenv` writes .env from .env.example with fresh random secrets. It overwrites no .env."""
 
 import os
 import re
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).resolve().parent.parent
 
 
 def write(folder=FOLDER):
-    """Return the new API key, or None when there is a .env already."""
+    """Return the new API key, or None if there is a .env already."""
     example = (folder / ".env.example").read_text()
     key = keys.generate()
     text = re.sub("^SECRET_KEY=.*", f"SECRET_KEY={secrets.token_urlsafe(48)}", example, flags=re.M)

@@ -1,4 +1,4 @@
-"""The environment variables, each with its reader and default; a wrong one stops the start with one line."""
+"""The environment variables, each with its reader and default. A wrong value stops the start with one line."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ REQUIRED = object()
 
 
 def switch(text):
-    """Unlike bool readers that take any unknown word for False, this one refuses `DEBUG=flase`."""
+    """Refuse `DEBUG=flase`, which many bool readers would take for False."""
     if text.lower() in {"true", "1", "yes", "on"}:
         return True
     if text.lower() in {"false", "0", "no", "off"}:
@@ -64,14 +64,14 @@ def log_level(text):
 
 
 def cache(url):
-    """Return Django's settings for the cache that the rates are counted in."""
+    """Return Django's settings for the cache in which requests are counted for the rate limits."""
     scheme = url.partition("://")[0]
     try:
         config = environ.Env.cache_url_config(url)
     except ImproperlyConfigured:
         scheme = None
     if scheme == "locmemcache":
-        # Django's default keeps 300 entries: 300 addresses would push the count of another one out.
+        # Django's default keeps 300 entries: 300 addresses would push out the count of another.
         return {**config, "OPTIONS": {"MAX_ENTRIES": 10_000}}
     if scheme in {"redis", "rediss"}:
         # A cache that does not answer must not hold up the requests that it counts.
@@ -143,11 +143,11 @@ def database(url):
                 # A deferred transaction that has read cannot become a writer while another writes: it fails at
                 # once, whatever the timeout. IMMEDIATE takes its turn at the start instead.
                 "transaction_mode": "IMMEDIATE",
-                # So long a write waits for the others before it is a 503.
+                # A write waits this long for others before it is a 503.
                 "timeout": WAIT_SECONDS,
-                # FULL: a write that was acknowledged survives a power cut.
+                # FULL: an acknowledged write survives a power cut.
                 # secure_delete: what was purged is overwritten in the file too.
-                # cache_size: at most 32 MB for each connection. In the 2 MB of the default, a large write does not fit.
+                # cache_size: at most 32 MB for each connection. A large write does not fit into the default 2 MB.
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; "
                 "PRAGMA cache_size=-32768;",
             },
@@ -159,11 +159,11 @@ def database(url):
         "statement_timeout": "30s",
         "lock_timeout": f"{WAIT_SECONDS}s",
         "idle_in_transaction_session_timeout": "60s",
-        # Compiling a query takes longer than any of ours runs.
+        # Compiling a query takes longer than running any of ours.
         "jit": "off",
     }
     options = config.setdefault("OPTIONS", {})
     own = [f"-c {name}={value}" for name, value in parameters.items()]
-    # Later ones win: what DATABASE_URL says itself.
+    # Later options win, so those of DATABASE_URL come last.
     options["options"] = " ".join([*own, options.get("options", "")]).strip()
     return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}

@@ -10,7 +10,7 @@ def is_taken(host, port):
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         socket.create_server(address, family=family).close()
     except OSError as error:
-        # Whatever else is wrong with host or port, the server itself says.
+        # The server itself reports anything else that is wrong with host or port.
         return error.errno == errno.EADDRINUSE
     return False
 

@@ -42,7 +42,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "corsheaders",
-    # Before REST framework, some of whose templates are replaced, and static files, whose runserver is.
+    # Comes first: it replaces some templates of REST framework, and the runserver of static files.
     "notes",
     "django.contrib.staticfiles",
     "rest_framework",
@@ -87,14 +87,14 @@ TEMPLATES = [
 DATABASES = {"default": database(read("DATABASE_URL"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# django-axes counts the failed logins of people, in the database: right for any number of processes.
+# django-axes counts people's failed logins in the database, so the count is right for any number of processes.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_HANDLER = "notes.logins.LoginHandler"
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-# Whoever tries while locked out neither prolongs it nor adds to the table.
+# A try while locked out neither prolongs the lockout nor adds to the table.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_CLIENT_IP_CALLABLE = "notes.api.throttling.address_of"
@@ -162,7 +162,7 @@ REST_FRAMEWORK = {
         "notes.api.authentication.KeyAuthentication",
         "notes.api.authentication.StaffSessionAuthentication",
     ],
-    # A view that names no permission of its own is closed to everybody, and notes.E001 refuses the start.
+    # A view that names no permission is closed to everybody, and notes.E001 refuses the start.
     "DEFAULT_PERMISSION_CLASSES": ["notes.api.permissions.Closed"],
     "DEFAULT_PARSER_CLASSES": [
         "notes.api.parsers.StrictJSONParser",
@@ -214,7 +214,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         # RequestLogMiddleware writes one line for every request; these two would repeat it.
         "django.request": {"level": "CRITICAL"},
-        # Ours say who and from where in one form; those of django-axes mask both.
+        # Our lines say who and from where in one form; those of django-axes mask both.
         "axes": {"level": "ERROR"},
         "django.server": {"handlers": [], "level": "CRITICAL", "propagate": False},
     },

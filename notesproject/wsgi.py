@@ -24,7 +24,7 @@ def in_turn(environ, start_response):
         return django_application(environ, start_response)
 
 
-# The body is read before the turn is taken: a slow client keeps a thread, and nobody from work.
+# The body is read before the turn is taken: a slow client occupies a thread, but keeps nobody from work.
 application = ExactBody(in_turn, max_bytes=settings.NOTES_MAX_REQUEST_BYTES)
 
 threading.Thread(target=renames.finish_all, daemon=True).start()

@@ -1,9 +1,9 @@
-"""Django's backend for SQLite, whose writers take turns. Django wants the module's name.
+"""Django's backend for SQLite, with writers that take turns. Django prescribes the module's name.
 
-SQLite has one writer at a time. The threads of this process wait for each other here, in the order in which they came,
-and whoever writes comes by: notes, keys, sessions, the admin. A thread that waited inside SQLite would hold its
-connection's mutex meanwhile, and the writer it waits for can run into that mutex: when the garbage collector, in
-whatever thread it happens to run, finalizes a cursor of that connection.
+SQLite allows one writer at a time. The threads of this process queue here, first come, first served, whatever they
+write: notes, keys, sessions, the admin. A thread that waited inside SQLite would hold its connection's mutex meanwhile.
+The garbage collector runs in any thread, also in that of the current writer. If it finalizes a cursor of that
+connection there, the writer runs into the mutex.
 """
 
 import sqlite3
@@ -18,7 +18,7 @@ from notes.databases import TooManyWriters
 from notes.turns import Turns
 
 POLL_SECONDS = 0.005
-# What begins otherwise writes.
+# Every other statement writes.
 READS = ("SELECT", "PRAGMA", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "EXPLAIN", "WITH")
 
 writers = Turns(at_once=1, places=128)
@@ -47,7 +47,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        # How long a writer waits: for the others of this process, and then for those of others.
+        # How long a writer waits: first for writers of this process, then for those of other processes.
         self.patience_seconds = self.settings_dict["OPTIONS"]["timeout"]
 
     def create_cursor(self, name=None):
@@ -63,7 +63,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def begin(self, deadline):
-        """Begin a transaction with the write lock. Between two tries this connection's mutex is free."""
+        """Begin a transaction with the write lock. Between two tries this connection's mutex is released."""
         self.let_sqlite_wait(0)
         try:
             while True:
