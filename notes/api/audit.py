@@ -1,6 +1,6 @@
-"""Who asked: the words of log lines that say it, and the lines of what concerns keys and logins.
+"""Who sent a request, in words for the log, and the log lines about keys and logins.
 
-Their one form is `EVENT from ADDRESS by WRITER`, for people and for tools such as fail2ban.
+All these lines read `EVENT from ADDRESS by WRITER`, for people and for tools such as fail2ban.
 """
 
 import logging
@@ -12,23 +12,23 @@ logger = logging.getLogger("notes.security")
 
 
 def ip_of(request):
-    """Return the address that a request came from, NOTES_PROXIES before this server; None where it has none."""
+    """Return the address that a request came from, as seen NOTES_PROXIES before this server, or None."""
     try:
         address = ip_address(BaseThrottle().get_ident(request))
     except ValueError:
         return None
     if address.version == 4:
         return address
-    # Without its zone, which may be any text.
+    # Drop the zone of an IPv6 address: it may be any text.
     return address.ipv4_mapped or (IPv6Address(int(address)) if address.scope_id else address)
 
 
 def writer_of(request):
-    """Return the id that the log of writes would bear, `user:<id>` for somebody who is no staff, or `-`. No query."""
+    """Return the writer's id as in the history, `user:<id>` for a user who is not staff, or `-`. No query."""
     request = getattr(request, "_request", request)
     if key := getattr(request, "auth", None):
         return key.writer_id
-    # Where nobody has asked for the user, none is looked up.
+    # Read Django's cached user: `request.user` would cost a query if nobody has asked for it yet.
     user = getattr(request, "_cached_user", None)
     return id_of(user) if user and user.pk else "-"
 
@@ -42,10 +42,10 @@ def origin(request, by=None):
 
 
 def log(event, request, *, by=None, key=None):
-    """Log that a key was made or revoked, or that somebody logged in. `by` is for a writer that the request hides."""
+    """Log that a key was made or revoked, or a login. Give `by` if the request does not tell who the writer is."""
     logger.info("%s %s%s", event, origin(request, by), f": {key.writer_id}" if key else "")
 
 
 def log_refusal(event, request, *, by=None):
-    """Log a wrong key or password, or a request too many."""
+    """Log a wrong key or password, or one request too many."""
     logger.warning("%s %s", event, origin(request, by))

@@ -13,7 +13,7 @@ from notes.models import ApiKey, Notebook
 
 
 class OperatorKey:
-    """The API_KEY of the environment: opens the default notebook at every level."""
+    """The API_KEY of the environment. It opens the default notebook, with the level admin."""
 
     writer_id, name, level, expires_at = "operator", "API_KEY", "admin", None
 
@@ -23,10 +23,10 @@ class OperatorKey:
 
 
 class KeyAuthentication(BaseAuthentication):
-    """Sets `request.auth` to the ApiKey, or the OperatorKey, of the X-API-Key header. One query.
+    """Sets `request.auth` to the ApiKey or OperatorKey of the X-API-Key header. One query.
 
-    It stands first in the list of authenticators: that makes a missing key a 401, and lets a key beside an admin
-    session in the same browser do without a CSRF token.
+    It must be the first authenticator: then a missing key is a 401. A request with a key needs no CSRF token then,
+    even from a browser with an admin session.
     """
 
     def authenticate(self, request):
@@ -34,7 +34,7 @@ class KeyAuthentication(BaseAuthentication):
         if text is None:
             return None
         failures = FailureThrottle(request)
-        # WSGI hands over the bytes of a header as Latin-1, and API_KEY may be any text.
+        # WSGI decodes the bytes of a header as Latin-1, but API_KEY may be any text.
         text = text.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
         try:
             key = key_of(text)
@@ -42,12 +42,13 @@ class KeyAuthentication(BaseAuthentication):
             failures.count()
             raise
         if isinstance(key, ApiKey):
-            # Known, and so no guess: a device with an old key must not use up the guesses of its whole address.
+            # A known key is no guess: a device with an old key must not use up the guesses of its whole address.
             raise_401_if_closed(key)
             key.record_use()
         else:
-            # A person may have chosen this one: whoever guesses at it must not learn that the last guess was right.
-            # The others are beyond guessing, and stay good for those who share their address with an attacker.
+            # A person may have chosen API_KEY, so it can be guessed. Once no guess is left, refuse even the right
+            # one, so that the attacker does not learn it. An ApiKey cannot be guessed: it keeps working for those who
+            # share an attacker's address.
             failures.raise_429_if_used_up()
         return AnonymousUser(), key
 
@@ -56,8 +57,8 @@ class KeyAuthentication(BaseAuthentication):
 
 
 def key_of(text):
-    """Return the OperatorKey or the ApiKey, whether it is good or not; a RefusedKey where there is none."""
-    # Digests, as compare_digest refuses non-ASCII text; and they tell nothing of the length.
+    """Return the OperatorKey or the ApiKey, even a revoked or expired one. Raise a RefusedKey if there is none."""
+    # Compare digests: compare_digest refuses non-ASCII text, and digests hide the length of the key.
     if hmac.compare_digest(keys.digest(text), keys.digest(settings.API_KEY)):
         return OperatorKey()
     if not keys.is_well_formed(text):
@@ -76,4 +77,4 @@ def raise_401_if_closed(key):
 
 
 class StaffSessionAuthentication(SessionAuthentication):
-    """The session of somebody who is logged in, with CSRF. Only members of staff get anywhere with it."""
+    """The session of a logged-in user, with CSRF. `level_of_staff` gives a level to members of staff only."""

@@ -32,7 +32,7 @@ class BatchSerializer(StrictSerializer):
 
 @raises(*(error for write in operations.BATCH.values() for error in write.operation.raises))
 def batch(door, note_id, fields, expected):
-    """Return the outcomes of all items. The error of one bears its number and ends the transaction."""
+    """Return the outcomes of all items. The first error names the number of its item and ends the transaction."""
     items = operations.valid(BatchSerializer, fields)["operations"]
     outcomes = []
     for number, item in enumerate(items):

@@ -1,8 +1,8 @@
-"""The body of a request, whole or refused, before Django sees it.
+"""Reads the whole body of a request, or refuses it, before Django sees it.
 
-Servers hand over a body whose connection broke as if it were complete, and Django takes a chunked body for an empty
-one. ExactBody reads what was announced, up to max_bytes, and gives Django a plain stream of known length. Where that
-fails, Django sees an empty body and the status to answer with in environ["notes.body_error"]; a middleware words it.
+Servers pass on a body that broke off as if it were complete, and Django takes a chunked body for an empty one.
+ExactBody reads the announced length, up to max_bytes, and gives Django a plain stream of known length. If that fails,
+Django gets an empty body, and environ["notes.body_error"] holds the status. BodyErrorMiddleware answers with it.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ class ExactBody:
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         response = self.application(environ, start_response)
 
-        # A client that waits for "100 Continue" has sent nothing, and reading would ask it for the body.
+        # A client that waits for "100 Continue" has sent nothing yet. Reading would make it send the body.
         if "notes.body_error" in environ and "HTTP_EXPECT" not in environ:
             return DrainedAfterwards(response, stream)
         return response
@@ -50,14 +50,14 @@ class ExactBody:
         announced = environ.get("CONTENT_LENGTH", "")
         coding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
         if coding:
-            # Two lengths, or a coding we do not undo: RFC 9112, 6.1 and 6.3, treats these as an attempt at smuggling.
+            # Two lengths, or a coding we cannot undo: RFC 9112, 6.1 and 6.3, treats both as attempts at smuggling.
             if announced or coding != "chunked":
                 raise BadBody(400)
             return self.read_chunked(environ)
         if not announced:
             return b""
 
-        # int() alone would take "+5", "1_000" and digits of other scripts, and fails above 4300 digits.
+        # int() alone would take "+5", "1_000" and digits of other scripts, and it fails above 4300 digits.
         if not (announced.isascii() and announced.isdigit()) or len(announced) > MAX_LENGTH_DIGITS:
             raise BadBody(400)
         length = int(announced)
@@ -69,15 +69,15 @@ class ExactBody:
         return body
 
     def read_chunked(self, environ):
-        # runserver does not decode chunks, and says so by not setting this. granian decodes them, but gives a body that
-        # was cut off as if it had ended. JSON cut short never parses, so there the parser refuses it; nothing else may.
+        # runserver does not decode chunks, and does not set `wsgi.input_terminated`. granian decodes them, but passes
+        # on a body that was cut off as if it were complete. Only JSON is safe then: cut short, it does not parse.
         if not (environ.get("wsgi.input_terminated") and is_json(environ.get("CONTENT_TYPE", ""))):
             raise BadBody(411)
         body = read_up_to(environ["wsgi.input"], self.max_bytes + 1)
         if len(body) > self.max_bytes:
             raise BadBody(413)
         if not body:
-            # Nobody sends nothing in chunks: it broke off at its beginning.
+            # Nobody sends an empty body in chunks: this one broke off at its beginning.
             raise BadBody(400)
         return body
 
@@ -85,8 +85,8 @@ class ExactBody:
 class DrainedAfterwards:
     """A response after which the rest of the request is read and thrown away.
 
-    Closing a connection with unread bytes resets it, and the client may lose the answer. Reading only after the answer
-    has left means that a client which waits for it before sending is not kept waiting.
+    Closing a connection with unread bytes resets it, and the client may lose the answer. The answer goes out first,
+    because a client may wait for it before it sends the rest.
     """
 
     def __init__(self, response, stream):
@@ -105,7 +105,7 @@ class DrainedAfterwards:
 
 
 def refuse_charset(environ):
-    """Take a charset other than UTF-8 out of CONTENT_TYPE: Django decodes query strings by it, with any codec."""
+    """Raise for a charset other than UTF-8, and remove it: Django would decode the query string with any such codec."""
     media_type, *parameters = environ.get("CONTENT_TYPE", "").split(";")
     for parameter in parameters:
         name, _, value = parameter.partition("=")
@@ -120,7 +120,7 @@ def is_json(content_type):
 
 
 def read_up_to(stream, count):
-    """Fewer bytes only where the stream has ended."""
+    """Return `count` bytes, or fewer if the stream ends before."""
     pieces = []
     while count > 0 and (piece := read_piece(stream, min(count, READ_BYTES))):
         pieces.append(piece)
@@ -132,7 +132,7 @@ def read_piece(stream, count):
     try:
         return stream.read(count)
     except Exception as error:
-        # gunicorn reports a broken chunk with classes of its own, a broken connection is an OSError.
+        # A broken connection is an OSError, but gunicorn reports a broken chunk with its own classes.
         raise BadBody(400) from error
 
 
@@ -140,10 +140,10 @@ UTF_8 = {"utf-8", "utf8"}
 
 
 class BodyErrorMiddleware:
-    """Answer in the one error shape what the WSGI wrapper found wrong with a body.
+    """Answer with a problem document if ExactBody found something wrong with a body.
 
-    Also refuse a body in another coding, and a form in another charset, which Django would hand to any codec of that
-    name, "base64" included.
+    Also refuse a body with a Content-Encoding, and a form in a charset other than UTF-8. Django would decode the form
+    with any codec of that name, even "base64".
     """
 
     PROBLEMS = {400: BrokenBody, 411: LengthRequired, 413: RequestTooLarge, 415: UnsupportedBody}
@@ -156,7 +156,7 @@ class BodyErrorMiddleware:
         if status:
             return problem_response(request, self.PROBLEMS[status]())
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            # Undone here, a small body could become a huge one; taken as it is, it would be something else.
+            # Decoding could make a small body huge. Without decoding, the body would mean something else.
             problem = UnsupportedBody("Send the body as it is, without Content-Encoding.")
             response = problem_response(request, problem)
             response["Accept-Encoding"] = "identity"

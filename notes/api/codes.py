@@ -1,4 +1,4 @@
-"""Every code that an error of the API may bear: a promise to clients, and the table of docs/errors.md."""
+"""Every error code of the API. They are a promise to clients, and docs/errors.md shows them in a table."""
 
 from typing import NamedTuple
 
@@ -109,7 +109,8 @@ CODES = {
     ),
 }
 
-# What stands beside each field of a 400, in `errors`. A code of a whole body stands there too, without a field.
+# The codes of single fields, in the `errors` of a 400. A code from above is there too, with an empty field, if it is
+# about the whole body.
 FIELD_CODES = {
     "required": "The field is missing.",
     "null": "It is null, and may not be.",

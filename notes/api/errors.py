@@ -61,7 +61,7 @@ def problem(request, error):
 
 
 def headers_of(error):
-    """Return the headers that an answer with this error bears."""
+    """Return the headers of an answer with this error."""
     headers = {}
     if getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = error.auth_header
@@ -79,17 +79,17 @@ def problem_response(request, error):
 
 
 def exception_handler(error, context):
-    """Return every exception of an API view as the one error body; an unexpected one is logged with its traceback."""
+    """Answer any exception of an API view with the one error body. Log an unexpected one with its traceback."""
     request = context["request"]
     error = api_error(request, error)
     if isinstance(error, (exceptions.AuthenticationFailed, exceptions.Throttled)):
         audit.log_refusal(error.get_codes(), request, by=getattr(error, "writer_id", None))
     body = problem(request, error)
-    # The page for people shows the form again, with what was typed and the errors beside it.
+    # The browsable API shows the form again, with the input and the errors beside it.
     if serializer := getattr(error.detail, "serializer", None):
         body = ReturnDict(body, serializer=serializer)
     response = Response(body, status=error.status_code, headers=headers_of(error))
-    # A person at the browsable API sees the error on its page; everybody else gets JSON, whatever they accept.
+    # The browsable API shows the error on its page. Everybody else gets JSON, whatever they accept.
     renderer = getattr(request, "accepted_renderer", None)
     if renderer is None or renderer.format != "api":
         request.accepted_renderer, request.accepted_media_type = JSONRenderer(), MEDIA_TYPE
@@ -98,7 +98,7 @@ def exception_handler(error, context):
 
 
 def api_error(request, error):
-    """Return what a client may know of an exception, as an APIException."""
+    """Return an APIException that says no more of the error than a client may know."""
     if isinstance(error, exceptions.APIException):
         return error
     if isinstance(error, Http404):
@@ -113,8 +113,8 @@ def api_error(request, error):
 
 
 def unexpected(request, error):
-    """Log the exception under the request's id; return what the client may know of it, as a Problem."""
-    # Under too many writers there are many of these, and where they come from is known.
+    """Log the exception under the request's id. Return a Problem that says no more than a client may know."""
+    # Under load there are many TooManyWriters, and their cause is known: they need no traceback.
     is_known = isinstance(error, databases.TooManyWriters)
     logger.error("%s", type(error).__name__, exc_info=None if is_known else error)
     if isinstance(error, databases.FAULTS):
@@ -134,7 +134,7 @@ def what_to_do(request):
 
 def flat_errors(details, field=""):
     """Return DRF's nested error details as a flat list, children as `tags.3`."""
-    # A leaf. There may be fields of these two names; those have lists.
+    # A leaf. Fields named "message" and "code" would hold lists here, not text.
     if isinstance(details, dict) and set(details) == {"message", "code"} and isinstance(details["message"], str):
         return [{"field": field, "code": details["code"], "detail": str(details["message"])}]
     if isinstance(details, dict):
@@ -155,7 +155,7 @@ def summary(errors):
 
 
 def page(status_code):
-    """Return a page for people. Django's own would read a broken form a second time, and fail over it again."""
+    """Return a page for people. Django's own page would read a broken form a second time, and fail again."""
     phrase = HTTPStatus(status_code).phrase
     return HttpResponse(f'<!doctype html><html lang="en"><title>{phrase}</title><h1>{phrase}</h1>', status=status_code)
 

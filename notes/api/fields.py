@@ -1,4 +1,4 @@
-"""Fields that take what they are given as it is, or refuse it: DRF's own trim, convert and guess."""
+"""Fields that take a value unchanged or refuse it. DRF's own fields trim, convert and guess."""
 
 import uuid
 from datetime import UTC
@@ -24,7 +24,7 @@ class Text(serializers.CharField):
 
 
 def held_to(rule, *arguments):
-    """Return what a rule of notes/content.py returns; what it does not allow is a 400."""
+    """Return what this rule of notes/content.py returns. What the rule does not allow is a 400."""
     try:
         return rule(*arguments)
     except content.NotAllowed as error:
@@ -32,7 +32,7 @@ def held_to(rule, *arguments):
 
 
 class Limit(MaxLengthValidator):
-    """Names a limit in the OpenAPI document. notes/content.py holds a note to it, and knows what may stay."""
+    """Shows a limit in the OpenAPI document and checks nothing. notes/content.py checks it, with its exceptions."""
 
     def __call__(self, value):
         pass
@@ -90,7 +90,7 @@ def parsed_uuid(text):
 
 
 class Moment(serializers.DateTimeField):
-    """A time with its offset from UTC: a text without one means another moment in each country."""
+    """A time with its offset from UTC. Without an offset it would mean another moment in each country."""
 
     def to_internal_value(self, value):
         if not isinstance(value, str):
@@ -99,7 +99,7 @@ class Moment(serializers.DateTimeField):
             moment = parse_datetime(value)
             if moment is None or moment.tzinfo is None:
                 self.fail("invalid", format=MOMENT_FORMAT)
-            # Near the years 1 and 9999 the offset leads out of what a datetime can hold.
+            # Near the years 1 and 9999, the time in UTC may be outside the range of datetime.
             return moment.astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail("invalid", format=MOMENT_FORMAT)

@@ -1,4 +1,4 @@
-"""What all views of a notebook share: which one it is, who may come in, and how a write is carried out."""
+"""What all views of a notebook share: which notebook it is, who has access, and how a write is carried out."""
 
 from django.urls import reverse
 from django.utils.cache import patch_cache_control, patch_vary_headers
@@ -23,16 +23,16 @@ class NotebookView(APIView):
 
     permission_classes = [NotebookPermission]
     throttle_classes = [AccessThrottle]
-    # The query parameters that each action knows; all others are a 400.
+    # The query parameters of each action. All others are a 400.
     query_params = {}
     repeatable_params = frozenset()
     # Whether its list shows notes with their bodies, which may be long.
     shows_bodies = False
-    # The operation that each action carries out. A view without actions has it under None.
+    # The operation of each action. A view without actions has one, under None.
     writes = {}
     # The writes that look at If-Match and If-None-Match.
     conditional_actions = frozenset()
-    # Why a write is refused that bears one of these headers and would ignore it.
+    # A write that would ignore one of these headers is refused, for this reason.
     ignored_headers = dict.fromkeys(CONDITIONS, "There is no note here that it could be compared with.")
 
     @cached_property
@@ -60,7 +60,7 @@ class NotebookView(APIView):
             return
         known = self.query_params.get(getattr(self, "action", None), set())
         if request.accepted_renderer.format == "api":
-            # The forms of the browsable API post to the address of their page, with whatever narrowed its list.
+            # The forms of the browsable API post to the address of their page, which has the list's parameters.
             known = set().union(*self.query_params.values())
         raise_400_for_unknown(request, known, self.repeatable_params)
         self.raise_400_for_ignored_headers(request)
@@ -74,13 +74,13 @@ class NotebookView(APIView):
 
     def finalize_response(self, request, response, *args, **kwargs):
         response = super().finalize_response(request, response, *args, **kwargs)
-        # One address shows another notebook to another key, and must be asked again for the present state.
+        # The same address shows another notebook to another key, and caches must always ask for the current state.
         patch_vary_headers(response, ["X-API-Key"])
         patch_cache_control(response, private=True, no_cache=True)
         for name, value in getattr(request, "rate_limit", {}).items():
             response[name] = value
         if response.accepted_renderer.format != "json":
-            # An ETag names the JSON; the page for people has none.
+            # An ETag names the JSON, so the browsable API's page has none.
             response.headers.pop("ETag", None)
         return response
 

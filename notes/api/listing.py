@@ -1,4 +1,4 @@
-"""A list of notes: what a request asks for, read once, and the page that answers it."""
+"""A list of notes: its query parameters, read once, and the page that answers them."""
 
 from typing import Any
 
@@ -93,7 +93,7 @@ class ListRequest(PageRequest):
         return self.keyset_page(self.narrowed(notes), ORDERS[self.ordering], with_bodies=self.needs_body)
 
     def page_of_hits(self) -> LinkedPage:
-        """Return a page in an order of the index, forwards only. Its cursor names the last hit by rank and position."""
+        """Return a page in one of SEARCH_ORDERS, forwards only. Its cursor holds rank and position of the last hit."""
         notes = self.narrowed(self.notebook.notes.live())
         hits = index.page(
             self.notebook,
@@ -122,12 +122,12 @@ class ListRequest(PageRequest):
 
     @property
     def finds_nothing(self) -> bool:
-        """A search without any word in it, such as "%", is not a search for everything."""
+        """Tell whether `q` has no word in it, such as "%". Such a search finds nothing, rather than everything."""
         return "q" in self.params and not self.params["q"].terms
 
     @property
     def only(self) -> list[str] | None:
-        """The names of the fields that each note shall have; None for all."""
+        """The names of the fields to show of each note; None for all."""
         if "omit" in self.params:
             return [name for name in NOTE_FIELDS if name not in self.params["omit"]]
         return self.params.get("fields")
@@ -139,7 +139,7 @@ class ListRequest(PageRequest):
         return "body" in shown or ("highlights" in shown and bool(self.query.wanted))
 
     def narrowed(self, notes: QuerySet) -> QuerySet:
-        """Return the notes within the bounds that are asked for, without their bodies where nobody needs these."""
+        """Return the notes within the requested bounds. Their bodies are deferred if nobody needs them."""
         params = self.params
         notes = notes.created_between(params.get("created_after"), params.get("created_before"))
         lookups = {"updated_after": "updated_at__gt", "updated_before": "updated_at__lt", "ids": "uuid__in"}
@@ -148,6 +148,6 @@ class ListRequest(PageRequest):
 
     @property
     def position_range(self) -> PositionRange:
-        """The positions that the notes lie in, as far as the bounds of time tell."""
+        """The range of positions that the notes can have, judged by the bounds of time alone."""
         ends = [self.params[name] for name in ("created_before", "updated_before") if name in self.params]
         return positions_between(self.params.get("created_after"), min(ends, default=None))

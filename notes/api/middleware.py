@@ -1,4 +1,4 @@
-"""What happens to every request: its id and log line, a look at the database's file, the refusal of a broken body."""
+"""Middleware for every request: id and log line, HTTPS, headers and cookies, and the check for a moved database."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ SESSION_KEY = re.compile("[a-z0-9]{8,40}")
 
 
 class RequestLogMiddleware:
-    """Give the request an id, or keep the sane one it came with; write one log line; answer with the id."""
+    """Give the request an id, or keep a sane one that it came with. Write one log line, and send the id back."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -34,7 +34,7 @@ class RequestLogMiddleware:
             response = self.get_response(request)
             response["X-Request-ID"] = request.id
             milliseconds = (time.monotonic() - started) * 1000
-            # The path without its query: what people search for is nobody's business in a log.
+            # Log the path without its query: what people search for does not belong in a log.
             line = "%s %r %d %.1fms %s"
             said = [request.method, request.path, response.status_code, milliseconds, audit.origin(request)]
             logger.info(line, *said)
@@ -44,10 +44,10 @@ class RequestLogMiddleware:
 
 
 class HttpsMiddleware:
-    """With NOTES_HTTPS, refuse what programs send over plain HTTP; what people open is redirected by Django.
+    """With NOTES_HTTPS, refuse what programs send over plain HTTP. Django redirects the pages that people open.
 
-    A redirect would be followed and forgotten, and the key sent in the clear each time. It is a 403, not a 400: nothing
-    is wrong with the request but the way that it came.
+    A program would follow a redirect unnoticed, and send its key in the clear each time. The answer is a 403, not a
+    400: the request itself is fine, but it came over plain HTTP.
     """
 
     def __init__(self, get_response):
@@ -61,7 +61,7 @@ class HttpsMiddleware:
 
 
 class NoBodyMiddleware:
-    """Take out the length that Django writes into an answer without a body: of a 304 it is wrong (RFC 9110, 8.6)."""
+    """Remove the Content-Length that Django adds to an answer without a body. On a 304 it is wrong (RFC 9110, 8.6)."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -74,7 +74,7 @@ class NoBodyMiddleware:
 
 
 class SessionCookieMiddleware:
-    """Drop a session cookie that cannot be one: a NUL in it is an error in PostgreSQL, and it opens nothing anyway."""
+    """Drop a session cookie that cannot be a session key. It opens nothing, and PostgreSQL fails on a NUL in it."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -86,7 +86,7 @@ class SessionCookieMiddleware:
 
 
 class DatabaseMiddleware:
-    """See to it that no request is answered from a database file that is not there any more, and begin it unwritten."""
+    """Never answer from a database file that has been moved away. Also record that nothing is written yet."""
 
     def __init__(self, get_response):
         self.get_response = get_response

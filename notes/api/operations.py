@@ -1,8 +1,8 @@
 """The writes of the API, one function each: find the note, check what the client expects, call one verb of the door.
 
-A request calls one of them, a batch several. All run under the notebook's lock (see `WritingView.write`) as
-`operation(door, note_id, fields, expected)` and return an Outcome. What each may raise beside a 400 stands above
-it; the OpenAPI document reads it there.
+A request calls one of them, a batch several. All run under the notebook's lock (see `WritingView.write`). They are
+called as `operation(door, note_id, fields, expected)` and return an Outcome. `@raises` names what each may raise
+besides a 400, for the OpenAPI document too.
 """
 
 from collections.abc import Callable
@@ -38,14 +38,14 @@ from notes.search import index
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a write did: its status, and the note as it is after it."""
+    """What a write did: the status of its answer, and the note after the write."""
 
     status: int
     note: Note
 
 
 def found(notes, note_id):
-    """Return the note with this id among these; a NotFound otherwise, also for an id that is no UUID."""
+    """Return the one of these notes with this id. Raise NotFound if there is none, or if the id is no UUID."""
     uuid = parsed_uuid(note_id)
     note = notes.filter(uuid=uuid).first() if uuid else None
     if note is None:
@@ -147,13 +147,13 @@ def replace(door, note_id, fields, expected):
         raise MatchCount(
             f"The text to find stands {matches} times in the body, not {wanted['count']} times. Nothing was changed."
         )
-    # Before the text is made: a hundred thousand matches of one letter could become gigabytes.
+    # Check before the new text is made: a hundred thousand matches of one letter could become gigabytes.
     raise_400_if_too_long(len(note.body) + matches * (len(wanted["replace"]) - len(wanted["find"])), note)
     return with_body(door, note, note.body.replace(wanted["find"], wanted["replace"]))
 
 
 def found_revision(revisions, number):
-    """Return the revision with this number, written in digits, among these; a NotFound otherwise."""
+    """Return the one of these revisions with this number, a text of digits. Raise NotFound if there is none."""
     number = number_in(number)
     revision = revisions.filter(number=number).first() if number else None
     if revision is None:
@@ -179,7 +179,7 @@ def with_body(door, note, body):
 
 @raises(NotFound, RenameRunning)
 def rename_tag(door, note_id, fields, expected):
-    """Return the TagRename: what is to be done. It is carried out afterwards, in transactions of its own."""
+    """Return the TagRename to carry out. That happens after this transaction, in transactions of its own."""
     wanted = valid(RenameTagSerializer, fields)
     old, new, by = wanted["tag"], wanted["name"], door.by
     running = door.notebook.tag_renames.running().first()
@@ -204,13 +204,13 @@ def raise_400_if_too_long(chars, note):
 
 
 class BatchWrite(NamedTuple):
-    """A write that a batch may hold: its operation, and the name of its content in the OpenAPI document, if any."""
+    """A write that a batch may hold: its operation, and the OpenAPI component of its content, if it takes any."""
 
     operation: Callable
     content: str | None
 
 
-# By the name that the items of a batch give as "op".
+# The key is the "op" of a batch item.
 BATCH = {
     "create": BatchWrite(create, "NewNoteRequest"),
     "update": BatchWrite(update, "NoteRequest"),

@@ -1,4 +1,7 @@
-"""Pages by keyset: a cursor names the last row seen. Every page costs the same; in an order that stays, none shifts."""
+"""Pages by keyset: a cursor names the last row seen.
+
+Every page costs the same. New rows do not shift the pages, as long as the order of the old ones stays.
+"""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -30,7 +33,7 @@ signer = signing.Signer(salt="notes.cursor")
 
 
 class Cursor(NamedTuple):
-    """Where a page starts: behind the row that has these values, in the list of this digest."""
+    """Where a page starts: after the row with the values in `position`, in the list that has this digest."""
 
     digest: str
     is_backwards: bool
@@ -38,21 +41,21 @@ class Cursor(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The rows of one page, and whether there are more behind them."""
+    """The rows of one page, and whether more rows follow."""
 
     rows: list[Any]
     has_more: bool
 
 
 class LinkedPage(NamedTuple):
-    """The rows of one page, and the addresses of the pages beside it."""
+    """The rows of one page, and the addresses of the next and the previous page."""
 
     rows: list[Any]
     next: str | None = None
     previous: str | None = None
 
 
-# Reads so many of the rows. A note that is gone by then is None.
+# Reads the given number of rows. None stands for a note that has been deleted meanwhile.
 Fetch = Callable[[QuerySet, int], list[Any]]
 
 
@@ -85,9 +88,9 @@ class PageParams(LimitParams):
 
 
 class PageRequest:
-    """Which page of a list a request asks for. It makes the addresses of the pages beside it.
+    """Which page of a list a request asks for. It also makes the addresses of the next and the previous page.
 
-    A cursor is signed, and bound to its notebook and query. A tampered one is a 400, and so is one of another list.
+    A cursor is signed, and bound to its notebook and query. A forged cursor is a 400; so is one of another list.
     """
 
     params_class = PageParams
@@ -100,12 +103,12 @@ class PageRequest:
         if cursor and cursor.digest != self.list_digest:
             raise invalid_parameter("cursor", "This cursor belongs to another list. Start again without it.")
         self.is_backwards = cursor is not None and cursor.is_backwards
-        # The values of the row that the page starts behind; None on the first page.
+        # The page starts after the row with these values. None on the first page.
         self.position = cursor.position if cursor else None
 
     @classmethod
     def of(cls, request: Request, notebook: Notebook) -> Self:
-        """Read every parameter of the request; a ValidationError names those that are not right."""
+        """Read all parameters of the request. Raise a ValidationError that names the wrong ones."""
         return cls(request, notebook, cls.params_class.of(request))
 
     @cached_property
@@ -122,14 +125,14 @@ class PageRequest:
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def link(self, position: Sequence[Any], *, is_backwards: bool = False) -> str:
-        """Return the address of the page that starts behind the row with these values."""
+        """Return the address of the page that starts after the row with these values."""
         query = [(name, value) for name, values in self.request.query_params.lists() for value in values]
         query = [(name, value) for name, value in query if name != "cursor"]
         cursor = signer.sign_object([self.list_digest, is_backwards, position])
         return self.request.build_absolute_uri(f"{self.request.path}?{urlencode([*query, ('cursor', cursor)])}")
 
     def keyset_page(self, rows: QuerySet, order: Sequence[str], *, with_bodies: bool) -> LinkedPage:
-        """Return one page of a QuerySet. `order` are the names of its columns, of which the last is unique."""
+        """Return one page of a QuerySet. `order` names the columns to sort by; the last one must be unique."""
         if self.is_backwards:
             order = [flipped(name) for name in order]
         names = [name.removeprefix("-") for name in order]
@@ -161,7 +164,7 @@ class PageRequest:
 
 
 class KeysetPagination(BasePagination):
-    """Pages of a view's list in its `page_order`: for DRF, and for the links on the page for people."""
+    """Paginates a view's list by its `page_order`. DRF asks for it, also for the links on the browsable API's page."""
 
     template = "rest_framework/pagination/previous_and_next.html"
     query_params = PageParams.names()
@@ -207,9 +210,9 @@ def page_of(rows: QuerySet, limit: int, fetch: Fetch = first) -> Page:
 
 
 def page_with_bodies(notes: QuerySet, limit: int, request: Request, fetch: Fetch = first) -> Page:
-    """Return a page of notes with their bodies: fewer than `limit` where these are long.
+    """Return a page of notes with their bodies: fewer than `limit` if the bodies are long.
 
-    One query where all bodies are short. Otherwise it tells how long they are, and a second one reads what fits.
+    One query if all bodies are short. Otherwise that query tells the lengths, and a second one reads what fits.
     """
     page = page_of(notes.with_short_bodies(), limit, fetch)
     lengths = accumulate(note.body_bytes if note else 0 for note in page.rows)
@@ -232,7 +235,7 @@ def position_text(row: Model, name: str) -> str:
 
 
 def condition_after(order: Sequence[str], values: Sequence[Any]) -> Q:
-    """Return the condition for rows behind these values: (a, b) > (x, y), written so that an index serves it."""
+    """Return the condition for rows after these values: (a, b) > (x, y), written so that an index serves it."""
     condition = None
     for name, value in reversed(list(zip(order, values))):
         column, lookup = name.removeprefix("-"), "lt" if name.startswith("-") else "gt"

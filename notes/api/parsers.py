@@ -1,6 +1,6 @@
-"""Bodies: strict JSON, and the forms of the browsable API, which become the dict that JSON would be.
+"""Parsers of bodies: strict JSON, and the forms of the browsable API, parsed into the dict that JSON would give.
 
-JSON as RFC 8259 and RFC 7493 mean it: what a lenient parser would guess at is a 400.
+JSON follows RFC 8259 and RFC 7493: where a lenient parser would guess, this one answers 400.
 """
 
 import json
@@ -17,9 +17,9 @@ from notes.content import NotAllowed, refuse_unstorable, split_tags
 
 MAX_DEPTH = 20
 MAX_DIGITS = 1000
-# Telling a client what is wrong with each of a million values takes half a minute; a batch of notes has 6,000 at most.
+# Listing the errors of a million values takes half a minute. A batch of notes has 6,000 values at most.
 MAX_VALUES = 10_000
-# Never gives back what it has read, and takes a string without an end too: each character is looked at once.
+# Possessive, and it also matches an unterminated string: it looks at each character once and never backtracks.
 STRING = re.compile(r'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
 EMPTY = re.compile(r"\[\s*+]|{\s*+}")
 
@@ -28,7 +28,7 @@ class StrictJSONParser(JSONParser):
     def parse(self, stream, media_type=None, parser_context=None):
         """Return the parsed body.
 
-        Raises ParseError for what is not UTF-8 or not JSON, UnsupportedMediaType for what says so itself,
+        Raises ParseError if the body is not UTF-8 or not JSON, UnsupportedMediaType if its Content-Type says so, and
         RequestTooLarge over NOTES_MAX_REQUEST_BYTES.
         """
         # DRF matches content types like Accept, so `*/*` would reach this parser.
@@ -68,7 +68,7 @@ class FormParser(MultiPartParser):
     """Forms are for people who have logged in with a browser; programs send JSON."""
 
     def parse(self, stream, media_type=None, parser_context=None):
-        """Return the fields as the dict that JSON would be: tags as a list, and no id where none was chosen."""
+        """Return the fields as the dict that JSON would give: tags as a list, no id if the field was left empty."""
         request = parser_context["request"]
         if settings.SESSION_COOKIE_NAME not in request.COOKIES:
             raise UnsupportedMediaType(media_type)
@@ -80,9 +80,9 @@ class FormParser(MultiPartParser):
             raise ParseError("The form is malformed or has too many fields.") from None
         if form.files:
             raise ParseError("Files are not taken; send text.")
-        # Browsers send every newline of a text area as CR LF, whatever stood there before.
+        # Browsers send every newline of a text area as CR LF, even if the text had LF before.
         fields = {name: text.replace("\r\n", "\n") for name, text in form.data.items()}
-        # Django looks for the token in the form that it reads itself, or in the header that scripts send.
+        # Django looks for the token in its own parse of the form, or in the header that scripts send.
         if token := fields.pop("csrfmiddlewaretoken", None):
             request.META.setdefault(settings.CSRF_HEADER_NAME, token)
         if "tags" in fields:
@@ -93,10 +93,10 @@ class FormParser(MultiPartParser):
 
 
 def refuse_too_many_values(text):
-    """Raise before the values are made: a million empty lists take a second and a hundred megabytes."""
+    """Raise before the JSON is parsed: a million empty lists take a second and a hundred megabytes."""
     separators = ",[{"
     if sum(map(text.count, separators)) > MAX_VALUES:
-        # Not those in strings. What holds something holds one value more than commas.
+        # Ignore separators inside strings. A list or object that is not empty holds one value more than it has commas.
         bare = STRING.sub('""', text)
         values = sum(map(bare.count, separators))
         if values > MAX_VALUES and values - EMPTY.subn("", bare)[1] > MAX_VALUES:
@@ -118,7 +118,7 @@ def refuse_constant(name):
 
 
 def bounded_integer(text):
-    # Python refuses to read more than 4300 digits, in words about Python.
+    # Python itself refuses more than 4300 digits, but its message is about Python.
     if len(text) > MAX_DIGITS:
         raise ValueError(f"the number {text[:20]}… is too large.")
     return int(text)
@@ -132,12 +132,12 @@ def finite_float(text):
 
 
 def refuse_unstorable_in(document):
-    """Raise for text that no database column and no UTF-8 answer can hold: NUL and lone surrogates.
+    """Raise for NUL and lone surrogates, which no database column and no UTF-8 answer can hold.
 
-    Also for a document that is too deep.
+    Raise for a document that is nested too deep as well.
     """
-    # Each value with its name and the place that it stands in. Its path is made for what is refused alone: a name of a
-    # megabyte over ten thousand values would make ten gigabytes of paths.
+    # A place is (parent place, name, value). Only a refused value gets its path written out: ten thousand values below
+    # a name of a megabyte would make ten gigabytes of paths.
     level = [(None, "", document)]
     for _ in range(MAX_DEPTH):
         following = []

@@ -1,4 +1,4 @@
-"""Who may do what: an access is a notebook, a level and the name that the log will bear."""
+"""Who may do what: an access is a notebook, a level, and the writer that its writes are logged under."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +9,11 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from notes import models
 from notes.models import Notebook, Writer
 
-# A stranger on a public notebook has the level "public": its live notes, and nothing of its past.
+# A stranger in a public notebook has the level "public": they see its live notes, and nothing of its past.
 LEVELS = ["public", *models.LEVELS]
 
-# The permissions in the admin that make a member of staff a writer, who creates and deletes too, and a reader.
+# Admin permissions of staff. A writer needs all of WRITES, because writing includes creating and deleting. A reader
+# needs one of READS.
 WRITES = ["notes.add_note", "notes.change_note", "notes.delete_note"]
 READS = ["notes.view_note", "notes.change_note"]
 
@@ -26,9 +27,9 @@ class Access:
 
 
 def access_of(request):
-    """Return the Access of this request, or None for a stranger where strangers may not read.
+    """Return the Access of this request, or None for a stranger if strangers may not read.
 
-    One query at most, and two for the permissions of a member of staff who is no superuser.
+    One query at most, plus two for the permissions of a member of staff who is no superuser.
     """
     key = request.auth
     if key:
@@ -42,7 +43,7 @@ def access_of(request):
 
 
 def level_of_staff(user):
-    """Return the level that somebody with a session has by their permissions in the admin; None for a stranger."""
+    """Return the level of a user with a session, by their permissions in the admin. None for a stranger."""
     if not user.is_staff:
         return None
     if user.has_perms(WRITES):
@@ -66,7 +67,7 @@ class NotebookPermission(BasePermission):
 
 
 class Public(BasePermission):
-    """Says on purpose that a view is open to everybody: it shows nothing of any notebook."""
+    """Marks a view as open to everybody on purpose: it shows nothing of any notebook."""
 
     def has_permission(self, request, view):
         return True

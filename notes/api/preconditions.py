@@ -24,10 +24,10 @@ class Expected:
 
     @classmethod
     def of(cls, request):
-        """Return the conditions of the request's headers; malformed ones are a 400 that names the header.
+        """Return the conditions of the request's headers. A malformed one is a 400 that names its header.
 
-        A read of the page for people has none. An ETag names the JSON, and browsers send it for the page at the same
-        address as well: a 304 would show them the JSON that they have.
+        A read of the browsable API's page ignores them. An ETag names the JSON, but a browser also sends it for the
+        page at the same address: after a 304 the browser would show its cached JSON.
         """
         if request.method in SAFE_METHODS and request.accepted_renderer.format != "json":
             return cls()
@@ -38,10 +38,10 @@ class Expected:
 
 
 def entity_tags(header, text):
-    """Return the tags that a header lists.
+    """Return the tags that a header lists: a set, ANY for `*`, or None without the header.
 
-    The weak ones count by their value: a proxy that compresses makes `"5"` into `W/"5"`, and its clients would never
-    match again.
+    A weak tag counts like a strong one. A proxy that compresses turns `"5"` into `W/"5"`, and its clients would never
+    match otherwise.
     """
     if text is None:
         return None
@@ -70,7 +70,7 @@ def includes(tags, tag):
 
 
 def raise_412_if_changed(expected, note):
-    """Refuse a write to a note that is not as the client expects it. `note` is read under the notebook's lock."""
+    """Refuse a write if the note is not as the client expects. `note` must be read under the notebook's lock."""
     if expected.if_match is not None and not includes(expected.if_match, str(note.revision)):
         raise_412(note, "The note has changed since you read it. `current` is what it is now.")
     if expected.if_none_match is not None and includes(expected.if_none_match, str(note.revision)):
@@ -78,7 +78,7 @@ def raise_412_if_changed(expected, note):
 
 
 def raise_428_if_unconditional(expected):
-    """Refuse what would overwrite blindly, where NOTES_REQUIRE_IF_MATCH asks for that."""
+    """With NOTES_REQUIRE_IF_MATCH, refuse a write that would overwrite blindly."""
     if settings.NOTES_REQUIRE_IF_MATCH and expected.if_match is None and expected.if_none_match != ANY:
         raise PreconditionRequired
 

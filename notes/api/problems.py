@@ -1,4 +1,4 @@
-"""The errors of our own, each with its code; the table in codes.py says their status and what they mean."""
+"""Our own errors, each with its code. The table in codes.py gives the status and the meaning of each code."""
 
 from rest_framework.exceptions import APIException, AuthenticationFailed
 
@@ -6,7 +6,7 @@ from notes.api.codes import CODES
 
 
 class Problem(APIException):
-    """An error of ours. `members` stand in its body beside the others; see RFC 9457, 3.2."""
+    """One of our own errors. `members` are added to its body (RFC 9457, 3.2)."""
 
     def __init__(self, detail=None, **members):
         super().__init__(detail)
@@ -15,7 +15,7 @@ class Problem(APIException):
 
 
 def raises(*errors):
-    """Name the errors that a function may raise beside those of every request; the OpenAPI document shows them."""
+    """Name the errors that a function may raise, besides those of every request. The OpenAPI document shows them."""
 
     def named(function):
         function.raises = frozenset(errors)
@@ -62,7 +62,7 @@ class NothingHere(Problem):
 
 
 class RefusedKey(Problem, AuthenticationFailed):
-    """`writer_id` tells the log which key it was, where that is known."""
+    """A refused API key. `writer_id` tells the log which key it was, if that is known."""
 
     def __init__(self, writer_id=None):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Query parameters: known, given once, within their bounds; or a 400 that names them."""
+"""Query parameters. An unknown, repeated or wrong one is a 400 that names it."""
 
 from collections.abc import Set
 from functools import cache
@@ -33,14 +33,14 @@ def raise_400_for_unknown(request: Request, known: Set[str], repeatable: Set[str
 
 
 def number_in(text: str) -> int | None:
-    """Return the int that the text writes in ASCII digits, or None. int() alone takes "+1", "1_0" and other scripts."""
+    """Return the int written in ASCII digits, or None. int() alone would take "+1", "1_0" and other scripts' digits."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_NUMBER)) else None
 
 
 class QueryParams(serializers.Serializer):
-    """The query parameters of a view: the document describes them as they are read."""
+    """The query parameters of a view: it reads them by these fields, and the OpenAPI document shows the same fields."""
 
-    # Those that may stand more than once.
+    # Parameters that may be given more than once.
     repeatable: frozenset[str] = frozenset()
 
     @classmethod
@@ -49,19 +49,19 @@ class QueryParams(serializers.Serializer):
 
     @classmethod
     def of(cls, request: Request) -> dict[str, Any]:
-        """Return the values by their names; a ValidationError names those that are not right."""
+        """Return the values by name. Raise a ValidationError that names the wrong ones."""
         given = {name: values if name in cls.repeatable else values[0] for name, values in request.query_params.lists()}
         return cls.reader().run_validation(given)
 
     @classmethod
     @cache
     def reader(cls) -> Self:
-        """Return the one that reads for all requests: to make its fields takes longer than to read with them."""
+        """Return the one instance that all requests share: making its fields takes longer than reading with them."""
         return cls()
 
 
 class WholeNumber(serializers.IntegerField):
-    """A whole number in ASCII digits. Its bounds are said in one sentence."""
+    """A whole number in ASCII digits. One error message names both bounds."""
 
     def __init__(self, *, min_value: int = 0, max_value: int = MAX_NUMBER, **kwargs: Any) -> None:
         super().__init__(min_value=min_value, max_value=max_value, **kwargs)
@@ -75,7 +75,7 @@ class WholeNumber(serializers.IntegerField):
 
 
 class Names(serializers.CharField):
-    """Names from a list of them, separated by commas."""
+    """Names separated by commas, each of which must be in a given list."""
 
     def __init__(self, names: list[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,6 +1,6 @@
-"""Idempotency-Key: a write that is sent again changes nothing, and is answered with what the first one did.
+"""Idempotency-Key: a repeated write changes nothing, and gets the answer of the first one.
 
-The receipt of a write is stored in the same transaction, so that either both are there or neither.
+The receipt of a write is stored in the same transaction as the write: both are there, or neither is.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from notes.api.operations import Outcome
 from notes.api.preconditions import CONDITIONS
 from notes.api.problems import KeyUsedForAnotherRequest, NoLongerKept
 
-# Bare, or as the IETF draft has it: a string in quotes (RFC 9651, 3.3.3).
+# A key may be bare, or a string in quotes as in the IETF draft (RFC 9651, 3.3.3).
 BARE_KEY = re.compile(r"[!#-~]{1,255}")
 QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
 
 
 def key_of(request):
-    """Return the request's Idempotency-Key, in quotes or bare the same one; None without one."""
+    """Return the request's Idempotency-Key, or None. In quotes or bare, it is the same key."""
     text = request.headers.get("Idempotency-Key")
     if text is None or BARE_KEY.fullmatch(text):
         return text
@@ -31,10 +31,10 @@ def key_of(request):
 
 
 def digest_of(request):
-    """Return what tells one request from another: method, address, conditions and content.
+    """Return a digest of the request's method, address, conditions and content, to tell requests apart.
 
-    The SECRET_KEY is part of it. Otherwise a receipt would tell whoever has a copy of the database which guess at a
-    purged text is right.
+    The SECRET_KEY is part of it. Otherwise somebody with a copy of the database could test guesses at a purged text
+    against its receipt.
     """
     parts = [
         request.method,
@@ -47,12 +47,12 @@ def digest_of(request):
 
 
 def receipt_of(door, key):
-    """Return the receipt that this writer's earlier request with the key has left, or None."""
+    """Return the receipt of this writer's earlier request with the key, or None."""
     return key and door.notebook.receipts.filter(writer=door.by.id, key=key).first()
 
 
 def keep_receipt(door, key, request, outcomes):
-    """Store what a request did, if it bears a key. `outcomes` is JSON without content of notes."""
+    """Store what a request did, if it has a key. `outcomes` is JSON without any content of notes."""
     if key:
         door.notebook.receipts.create(writer=door.by.id, key=key, request_digest=digest_of(request), outcomes=outcomes)
 
@@ -63,9 +63,9 @@ def raise_422_if_another_request(receipt, request):
 
 
 def outcome_at(notebook, status, number):
-    """Return the Outcome of the write with this number, with the note as it left it.
+    """Return the Outcome of the write with this number, with the note as that write left it.
 
-    A NoLongerKept where its content was erased; a 204 shows none.
+    Raise NoLongerKept if that content has been erased, except for a 204: it shows no content.
     """
     revision = notebook.revisions.select_related("note").get(number=number)
     if revision.body is None and status != 204:

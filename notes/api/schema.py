@@ -53,7 +53,7 @@ class ProblemSerializer(serializers.Serializer):
     errors = FieldErrorSerializer(many=True, required=False, help_text="On a 400: what is wrong with which field.")
 
 
-# The names of the answers with an error; what their codes mean stands in the table.
+# The names of the error responses in the document. CODES says what the codes of each status mean.
 ERRORS = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -78,7 +78,7 @@ def description_of(status):
     return "\n\n".join(f"`{name}`: {code.when}" for name, code in CODES.items() if code.status == status)
 
 
-# Any state, or entity-tags in a list (RFC 9110, 13.1).
+# `*` for any state, or a list of entity-tags (RFC 9110, 13.1).
 ENTITY_TAGS = {
     "anyOf": [
         {"type": "string", "enum": ["*"]},
@@ -139,7 +139,7 @@ def headers(*names):
 
 
 def header_names(method, operation, status, response):
-    """Yield the names of the headers that an answer without an error may have."""
+    """Yield the names of the headers that a successful answer may have."""
     yield "X-Request-ID"
     if "429" in operation["responses"]:
         yield from ("RateLimit", "RateLimit-Policy")
@@ -155,7 +155,7 @@ def header_names(method, operation, status, response):
 
 
 class Schema(AutoSchema):
-    """Adds to every operation the errors that it may answer with."""
+    """Adds to every operation the errors it may answer with."""
 
     def get_tags(self):
         return [self.path.removeprefix("/api/v1/").split("/")[0]]
@@ -183,23 +183,23 @@ class Schema(AutoSchema):
         if self.method not in SAFE_METHODS:
             statuses |= {411, 413, 415}
         if IDEMPOTENCY_KEY in self.get_override_parameters():
-            # A repeat may have nothing left to answer with; of a DELETE nothing is shown anyway.
+            # The content that a repeat should show may have been erased: 410. A DELETE shows no content.
             statuses |= {422} if self.method == "DELETE" else {410, 422}
         return statuses | {CODES[error.default_code].status for error in self.named_errors()}
 
     def named_errors(self):
-        """Return what the method of the view and its operation say that they may raise."""
+        """Return the errors that `@raises` names on the view's method and on its operation."""
         action = getattr(self.view, "action", None)
         functions = [getattr(self.view, action or self.method.lower()), getattr(self.view, "writes", {}).get(action)]
         return {error for function in functions for error in getattr(function, "raises", ())}
 
 
 def without_trailing_slashes(endpoints):
-    """Show the canonical form of each path; with a slash it works too."""
+    """Show each path in its canonical form, without the slash at its end. With the slash it works too."""
     return [(path.rstrip("/"), regex, method, view) for path, regex, method, view in endpoints]
 
 
-# A comma separates tags, and something of a tag can be seen.
+# A tag has no comma, because commas separate tags, and at least one visible character.
 TAG_PATTERN = r"^[^,]*[^,\s][^,]*$"
 
 
@@ -236,7 +236,7 @@ def finish(result, generator, request, public):
 
 
 def describe_batch(schemas):
-    """Say what each operation of a batch takes, beside `op`, `id` and `if_match`, and how many there may be."""
+    """Describe what each operation of a batch takes besides `op`, `id` and `if_match`, and how many there may be."""
     own = schemas["BatchItemRequest"]["properties"]
     variants = []
     for op, write in BATCH.items():

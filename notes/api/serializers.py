@@ -1,4 +1,4 @@
-"""What a note looks like outside, and what is refused at the door."""
+"""What the API shows of notes, tags and keys, and what it accepts for them."""
 
 from django.conf import settings
 from django.utils import timezone
@@ -37,7 +37,7 @@ class StrictSerializer(serializers.Serializer):
         return errors
 
     def is_present(self, name, value):
-        """Tell whether the value is the one that the note has now; of another type it is not."""
+        """Tell whether the note has this value now. A value of another type is a different one."""
         if self.instance is None:
             return False
         present = self.to_representation(self.instance)[name]
@@ -90,7 +90,7 @@ class HighlightsSerializer(serializers.Serializer):
     body = FragmentSerializer(many=True)
 
 
-# Highlights are looked for at the beginning of a body, and no more of them on a page than take about a second.
+# Only the beginning of a body is searched for highlights. The limit for a page keeps that to about a second.
 HIGHLIGHT_CHARS = 32_000
 HIGHLIGHT_CHARS_OF_A_PAGE = 400_000
 

@@ -1,10 +1,10 @@
 """How often somebody may ask: reads and writes per key, or per address without one; wrong secrets per address.
 
-A window of fixed length, counted by the cache's atomic `incr`: right for several processes when they share a cache
-(CACHE_URL); with the default, in memory, each process counts for itself.
+The cache's atomic `incr` counts within windows of fixed length. Several processes count together if they share a cache
+(CACHE_URL). With the default, a cache in memory, each process counts for itself.
 
-While a shared cache does not answer, nobody is refused, and each uncounted request is an error in the log: the rates
-are there to keep the service usable, and must not be what takes it down. Keys stay beyond guessing meanwhile.
+While a shared cache does not answer, nobody is refused, and the log has an error for each uncounted request. The rates
+keep the service usable, so they must not take it down. Meanwhile, API keys are still too long to guess.
 """
 
 import hashlib
@@ -27,24 +27,24 @@ CHARS_OF_A_REQUEST = 100_000
 
 
 class Window:
-    """The present window of one client under one rate: (requests, seconds)."""
+    """The current window of one client. `rate` is (requests, seconds)."""
 
     def __init__(self, policy, rate, client):
         self.policy = policy
         self.limit, self.seconds = rate
         now = int(time.time())
-        # Never more than the window's length, whatever happens to the clock.
+        # Computed from the clock alone, so it never exceeds the window's length, even if the clock is changed.
         self.reset_seconds = self.seconds - now % self.seconds
         name = hashlib.sha256(f"{policy} {client} {now // self.seconds}".encode()).hexdigest()
         self.cache_key = f"notes.rate.{name}"
 
     def count(self, number=1):
-        """Count so many more requests and return how many there were; 0 while the cache does not answer."""
+        """Count `number` more requests and return the new total, or 0 while the cache does not answer."""
         try:
             cache.add(self.cache_key, 0, timeout=self.seconds + 1)
             return cache.incr(self.cache_key, number)
         except ValueError:
-            # The cache dropped the entry between the two calls: the window has ended.
+            # The cache dropped the entry between the two calls, because the window has ended.
             return number
         except RedisError as error:
             return uncounted(error)
@@ -56,7 +56,7 @@ class Window:
             return uncounted(error)
 
     def headers(self, counted):
-        """Return the fields of draft-ietf-httpapi-ratelimit-headers: what is allowed, what is left, until when."""
+        """Return the headers of draft-ietf-httpapi-ratelimit-headers: the limit, what is left of it, and until when."""
         return {
             "RateLimit-Policy": f'"{self.policy}";q={self.limit};w={self.seconds}',
             "RateLimit": f'"{self.policy}";r={max(0, self.limit - counted)};t={self.reset_seconds}',
@@ -64,13 +64,13 @@ class Window:
 
 
 def uncounted(error):
-    # Not the error itself: the address of the cache in it may hold a password.
+    # Do not log the error itself: it may show the cache's address, with a password in it.
     logger.error("The cache does not answer, so that a request was not counted: %s", type(error).__name__)
     return 0
 
 
 class AccessThrottle(BaseThrottle):
-    """Reads and writes, each with its own rate, per key, member of staff, or address of a stranger."""
+    """Counts reads and writes, each under its own rate: per key, per member of staff, or per address of strangers."""
 
     def allow_request(self, request, view):
         policy = "reads" if request.method in SAFE_METHODS else "writes"
@@ -80,7 +80,7 @@ class AccessThrottle(BaseThrottle):
         writer = view.access.writer
         self.window = Window(policy, rate, writer.id if writer else address_of(request))
         request.access_throttle = self
-        # Once before the body is looked at, whether it can be read or not; what else it counts for, afterwards.
+        # Count one before the body is read, so that a broken body counts too. `cost` may read the body.
         is_allowed = self.count(request, 1)
         if is_allowed and (more := view.cost(request) - 1):
             is_allowed = self.count(request, more)
@@ -96,7 +96,7 @@ class AccessThrottle(BaseThrottle):
 
 
 def count_chars(request, chars):
-    """Count a request once more for each CHARS_OF_A_REQUEST that it has read: long answers use up a rate sooner."""
+    """Count the request once more per CHARS_OF_A_REQUEST of its answer: long answers use up a rate sooner."""
     throttle, more = getattr(request, "access_throttle", None), chars // CHARS_OF_A_REQUEST
     if throttle and more:
         throttle.count(request, more)
@@ -111,9 +111,9 @@ class FailureThrottle:
         self.window = rate and Window("failures", rate, address_of(request))
 
     def count(self):
-        """Count a wrong key, and raise a Throttled if it is one too many."""
+        """Count a wrong key. Raise Throttled if it is one too many."""
         if self.window:
-            # Counted first and compared then: of guesses at the same time none slips through between the two.
+            # Count first, then compare: otherwise simultaneous guesses could slip through between the two.
             counted = self.window.count()
             self.request.rate_limit = self.window.headers(counted)
             self.raise_429_if(counted > self.window.limit)
@@ -130,9 +130,9 @@ class FailureThrottle:
 
 
 def address_of(request):
-    """Return the address that a stranger is counted by, NOTES_PROXIES before this server; None where it has none.
+    """Return the address that a stranger is counted by, as seen NOTES_PROXIES before this server, or None.
 
-    Of IPv6 the first 64 bits: whoever has one address there has all the others with the same beginning.
+    For IPv6, return the first 64 bits: whoever has one of those addresses has all with the same first 64 bits.
     """
     address = audit.ip_of(request)
     if address is not None and address.version == 6:

@@ -103,5 +103,5 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
 
 
 def text_of(revision):
-    """Return title, tags and body as one text: what people compare."""
+    """Return title, tags and body as one text, for a diff."""
     return f"# {revision.title}\n{', '.join(revision.tags)}\n\n{revision.body}"

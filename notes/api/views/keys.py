@@ -48,7 +48,7 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         key, text = ApiKey.make(self.access.writer, notebook=self.notebook, **serializer.validated_data)
         audit.log("key_made", request, key=key)
         key.key = text
-        # The one answer with a secret in it: no cache on its way keeps it.
+        # This is the only answer with a secret in it: no cache may store it.
         headers = {"Cache-Control": "no-store"}
         return Response(NewKeyWithTextSerializer(key).data, status=status.HTTP_201_CREATED, headers=headers)
 

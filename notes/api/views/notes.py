@@ -81,7 +81,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         return operations.found(self.get_queryset(), self.kwargs["id"])
 
     def list(self, request, *args, **kwargs):
-        # All is read first: what would be a 400 is no 304 (RFC 9110, 13.2.1).
+        # Read all parameters first: a request that deserves a 400 must not get a 304 (RFC 9110, 13.2.1).
         wanted = ListRequest.of(request, self.notebook)
         tag = tag_of_list(self.notebook) if wanted.only is None else None
         if tag and includes_tag(Expected.of(request), tag):
@@ -157,7 +157,7 @@ class NoteViewSet(WritingView, ModelViewSet):
 
 
 def tag_of_list(notebook):
-    """Return what changes with every write, and whenever searches find other notes than before."""
+    """Return an entity-tag that changes with every write, and whenever searches start to find other notes."""
     return f"{notebook.epoch.hex}-{notebook.revision}-{notebook.search_generation}"
 
 

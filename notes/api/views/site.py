@@ -51,14 +51,14 @@ class SchemaView(SpectacularAPIView):
 
 @cache
 def document(renderer_class):
-    """Return the OpenAPI document as bytes. To make it takes a hundred times as long as to read a note."""
+    """Return the OpenAPI document as bytes, made once: making it takes a hundred times as long as reading a note."""
     return renderer_class().render(SchemaGenerator().get_schema(public=True), renderer_context={})
 
 
 class DocsView(SpectacularSwaggerView):
     permission_classes = [Public]
     authentication_classes = []
-    # Its only renderer is the page: there is nothing to answer OPTIONS with.
+    # The page is its only renderer, so it cannot answer OPTIONS.
     http_method_names = ["get", "head"]
 
 

@@ -60,11 +60,11 @@ class ChangesView(NotebookView):
         since = wanted["since"]
         if since > notebook.revision or wanted.get("epoch") not in {None, notebook.epoch}:
             raise ResyncRequired
-        # Nothing new, and it cost one query: the notebook.
+        # If nothing is new, the only query is the one for the notebook.
         notes, has_more = [], False
         if since < notebook.revision:
             notes, has_more = page_with_bodies(notebook.notes.changed_after(since), wanted["limit"], request)
-        # The rows may be younger than the notebook as it was read before them.
+        # The notebook was read before the notes, so a note may have a higher revision than the notebook has here.
         last = notes[-1].revision if notes else since
         changes = {
             "results": notes,
@@ -115,6 +115,6 @@ class BatchView(WritingView):
 def result(outcome, *, in_full):
     note = ChangeSerializer(outcome.note).data
     if not in_full:
-        # A hundred small edits of a long note would be answered with ten megabytes.
+        # With the content, the answer to a hundred small edits of a long note would be ten megabytes.
         note = {name: note[name] for name in ("id", "revision", "deleted")}
     return {"status": outcome.status, "note": note}

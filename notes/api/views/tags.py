@@ -54,7 +54,7 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
 
     def outcome_of(self, receipt):
         if "notes" in receipt.outcomes:
-            # Stored by versions before 1.0.0, which renamed in one transaction.
+            # Versions before 1.0.0 stored such a receipt: they renamed in one transaction.
             return TagRename(notes=receipt.outcomes["notes"], finished_at=receipt.written_at)
         return self.notebook.tag_renames.get(pk=receipt.outcomes["rename"])
 
