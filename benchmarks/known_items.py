@@ -1,7 +1,7 @@
 """Known-item search: does a note come first when one remembers its title? python -m benchmarks.known_items FOLDER
 
-Imports the Markdown files of a folder into a database of its own, and asks for each note by words of it, beside plain
-FTS5 with bm25 and no weight on the title.
+Imports the Markdown files of a folder into a database of its own, and searches for each note by some of its words.
+Plain FTS5, with bm25 and no weight on the title, gets the same searches for comparison.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from benchmarks.library import BY, databases, use  # First: it sets Django up.
+from benchmarks.library import BY, databases, use  # This import comes first: it sets Django up.
 
 from notes.search import index  # isort: skip
 from notes.search.query import parse  # isort: skip
@@ -65,7 +65,7 @@ class Plain:
         self.database.executemany("INSERT INTO plain (rowid, title, body) VALUES (?, ?, ?)", rows)
 
     def search(self, query):
-        # The last word may be unfinished, as in ours.
+        # The last word may be unfinished, as in our search.
         match = " ".join(f'"{word}"' for word in query) + ("*" if len(query[-1]) > 1 else "")
         found = self.database.execute(
             "SELECT rowid FROM plain WHERE plain MATCH ? ORDER BY bm25(plain), rowid DESC LIMIT ?", (match, LIMIT)
@@ -74,7 +74,7 @@ class Plain:
 
 
 def place(found, position):
-    """Return 1 for the first place, 1/2 for the second; 0 where the note is not found."""
+    """Return 1 for the first place, 1/2 for the second; 0 if the note is not found."""
     return 1 / (found.index(position) + 1) if position in found else 0
 
 
@@ -87,7 +87,7 @@ def letters(text):
 
 
 def some(text, count, chance):
-    """Return so many different words of the text, none of them very short; None where there are not enough."""
+    """Return `count` different words of the text, none very short; None if there are not enough."""
     long = [word for word in dict.fromkeys(letters(text)) if len(word) >= 4]
     return chance.sample(long, count) if len(long) >= count else None
 

@@ -1,4 +1,4 @@
-"""A notebook of any size for the benchmarks: notes of natural word frequencies, in databases of their own."""
+"""Notebooks of any size for the benchmarks: notes with natural word frequencies, in databases of their own."""
 
 import itertools
 import logging
@@ -29,11 +29,11 @@ from notes import (  # noqa: E402
 )
 from notes.models import Notebook, Writer  # noqa: E402
 
-# A line for each request would stand between the figures.
+# Otherwise a log line for each request would stand between the figures.
 logging.disable(logging.INFO)
 
 VOCABULARY = 200_000
-# Words of the vocabulary occur as often as Zipf's law says. These are planted besides: one note in so many has them.
+# Words of the vocabulary follow Zipf's law. These are planted in addition: one note in so many has them.
 PLANTED = {"rareword": 50_000, "middleword": 1_000, "commonword": 3, "othercommon": 3}
 FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)
 SECONDS_BETWEEN_NOTES = 315  # A million notes in ten years.
@@ -42,7 +42,7 @@ BY = Writer(id="command:benchmark", name="benchmark")
 
 
 def note_files(count):
-    """Yield notes of 60 to 160 words as an import reads them from files; the same ones each time."""
+    """Yield notes of 60 to 160 words, as an import reads them from files. Every run yields the same notes."""
     chance = random.Random(1)
     words, weights = vocabulary(chance)
     moment = FIRST_DAY
@@ -77,7 +77,7 @@ def vocabulary(chance):
 
 @contextmanager
 def databases(folder, sizes, *, keep):
-    """Yield {size: connection} of databases with so many notes; remove them afterwards unless they are to be kept."""
+    """Yield {size: connection} of databases with that many notes. Remove them afterwards unless they are to be kept."""
     made, first = {}, connections["default"]
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -107,13 +107,13 @@ def open_database(folder, size):
     else:
         config["NAME"] = f"notes_benchmark_{size}"
         with suppress(django.db.utils.ProgrammingError):
-            # It is there already when it was kept.
+            # A kept database is there already.
             execute(f"CREATE DATABASE {config['NAME']}")
     return ConnectionHandler({"default": config})["default"]
 
 
 def use(database):
-    """From here on the product works on this database."""
+    """Make the product work on this database from here on."""
     connections["default"] = database
 
 
@@ -125,7 +125,7 @@ def execute(statement):
 
 
 def fill(size):
-    """Import the notes as `import_notes` does, and say how fast that was. Making them up is not counted."""
+    """Import the notes as `import_notes` does, and say how fast that was, without the time to make them up."""
     call_command("migrate", verbosity=0)
     notebook = Notebook.objects.default()
     if notebook.notes.count() == size:
@@ -142,7 +142,7 @@ def fill(size):
             processor += time.process_time() - began_processor
             peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
     if connection.vendor == "postgresql":
-        # What autovacuum does sooner or later.
+        # Autovacuum does this sooner or later.
         with connection.cursor() as cursor:
             cursor.execute("SET statement_timeout = 0")
             cursor.execute("VACUUM ANALYZE")

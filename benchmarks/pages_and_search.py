@@ -1,9 +1,9 @@
 """How list pages and searches grow with a notebook: python -m benchmarks.pages_and_search --folder FOLDER
 
-Run it behind `python -m tests.postgres` for PostgreSQL (whose server lies where TMPDIR says). A page is a whole request
-through Django's test client; a search is the product's own `index.page`, which returns the positions of its hits, and
-is held against LIKE returning positions too. What is compared runs in turns, again and again: each ratio is the median
-of the ratios of its turns.
+Run it behind `python -m tests.postgres` for PostgreSQL; TMPDIR says where that server keeps its files. A page is a
+whole request through Django's test client. A search is the product's own `index.page`, which returns the positions of
+its hits; it is compared with LIKE, which returns positions too. Two things that are compared run in turns, again and
+again: each ratio is the median of the ratios of their turns.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import time
 from statistics import median
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.library import databases, use  # First: it sets Django up.
+from benchmarks.library import databases, use  # This import comes first: it sets Django up.
 
 from django.db.models import Q  # isort: skip
 from rest_framework.test import APIClient  # isort: skip
@@ -40,7 +40,7 @@ RELATIVES = [
     ("middling word by relevance", "middleword"),
     ("no such word by relevance", "nosuchword"),
 ]
-# Whole requests, held against the first page of the list.
+# Whole requests, compared with the first page of the list.
 REQUESTS = [
     {"q": "rareword", "ordering": "title"},
     {"q": "middleword", "ordering": "-updated_at"},
@@ -74,7 +74,7 @@ def main():
 
 
 def comparisons(made):
-    """Yield (label, (what is measured, what it is held against), (at most or at least, target) or None)."""
+    """Yield (label, (what is measured, what it is compared with), (at most or at least, target) or None)."""
     smallest, *_, largest = [*made, *made]
     for order in LISTS:
         first, beside = ListPage(made[largest], order), ListPage(made[smallest], order)
@@ -91,7 +91,7 @@ def comparisons(made):
                 if not by_relevance and set(ours()) != set(like()):
                     print(f"{word} and LIKE find different notes", file=sys.stderr)
                 way = "relevance" if by_relevance else "newest"
-                # LIKE knows no relevance, and to scan few notes is as fast as anything.
+                # LIKE knows no relevance, and scanning few notes is as fast as anything.
                 target = None if by_relevance or size < largest else ("at least", 100)
                 yield f"LIKE / search, {label} word by {way}, {size:,} notes", (ours, like), target
     rare = Search(made[largest], "rareword", by_relevance=True)
@@ -113,7 +113,7 @@ def verdict(ratio, target):
 
 
 def compared(ours, other, *, seconds):
-    """Return the median seconds of both, and the median ratio: ours to the other, or LIKE to ours."""
+    """Return the median seconds of both, and the median ratio: ours to the other, or LIKE's to ours."""
     for one in (ours, other):
         one()
     turns, began = [], time.perf_counter()
@@ -155,7 +155,7 @@ class ListPage(Measured):
         self.client.credentials(HTTP_X_API_KEY=OPERATOR_KEY)
         self.params = {"limit": LIMIT, "ordering": ordering, **params}
         if page > 1:
-            # Nobody needs to walk there: a cursor is the last row of the page before.
+            # Build the cursor without walking there: it is the last row of the page before.
             columns = ORDERS[ordering]
             last = self.notebook.notes.live().order_by(*columns)[(page - 1) * LIMIT - 1]
             [cursor] = parse_qs(urlsplit(self().json()["next"]).query)["cursor"]
@@ -170,7 +170,7 @@ class ListPage(Measured):
 
 
 class Search(Measured):
-    """The newest or the best hits of a search: their positions."""
+    """Return the positions of the newest or the best hits of a search."""
 
     def __init__(self, database, text, *, by_relevance):
         super().__init__(database)
@@ -183,7 +183,7 @@ class Search(Measured):
 
 
 class Like(Measured):
-    """The newest notes with these letters in them, without any index of words."""
+    """Find the newest notes that contain these letters, without any index of words."""
 
     def __init__(self, database, letters):
         super().__init__(database)

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 
 class ClickedFilter(admin.SimpleListFilter):
-    """A filter that the list's cells link to. To offer all values would be a walk over the whole table."""
+    """A filter that the list's cells link to. It offers no values: finding them all would read the whole table."""
 
     def lookups(self, request, model_admin):
         return [(self.value(), self.value())] if self.value() else []
@@ -30,7 +30,7 @@ class TagFilter(ClickedFilter):
     title = "tag"
     parameter_name = "tag"
     list_name = "admin:notes_note_changelist"
-    # Django's own lookup into JSON lists, tags__contains, is not for SQLite.
+    # Django's own lookup into JSON lists, tags__contains, does not work on SQLite.
     HAS_TAG = {
         "sqlite": 'EXISTS (SELECT 1 FROM json_each("notes_note"."tags") WHERE value = %s)',
         "postgresql": 'EXISTS (SELECT 1 FROM jsonb_array_elements_text("notes_note"."tags") WHERE value = %s)',

@@ -1,4 +1,4 @@
-"""Forms of the admin: text goes through them as it is."""
+"""Forms of the admin. They keep text exactly as it was typed."""
 
 import re
 
@@ -14,10 +14,10 @@ from notes.models import CONTENT, Notebook
 
 
 class StoredText(forms.CharField):
-    """Text kept as it is: not trimmed, and not changed by a browser that merely showed it.
+    """Text kept as it is: nothing trims it, and a browser that merely shows it does not change it.
 
     A textarea sends CRLF for every line break, a line input drops them all (HTML, "value sanitization algorithm").
-    So the text counts as changed when it differs from the stored one in more than that.
+    So the text counts as changed only if it differs from the stored text in more than its line breaks.
     """
 
     def __init__(self, *, line_break, **kwargs):
@@ -84,7 +84,7 @@ class NoteForm(forms.ModelForm):
         super().clean()
         for name in self.changes:
             self.hold_to_rule(name)
-        # NoteAdmin read this row under the lock: nobody can come between this comparison and the write.
+        # NoteAdmin read this row under the lock, so nobody can write between this comparison and the save.
         if not self.instance.pk:
             return
         if self.instance.deleted_at:

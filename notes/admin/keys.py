@@ -31,7 +31,7 @@ class ApiKeyAdmin(ListAdmin):
         return ["notebook", "level", "expires_at", "state", *SET_BY_SERVER] if obj else []
 
     def has_add_permission(self, request):
-        # A key reads or writes all of any notebook, whatever the person who makes it may do.
+        # A key gives access to a whole notebook, whatever permissions the person who makes it has.
         return request.user.is_superuser
 
     def has_delete_permission(self, request, obj=None):
@@ -39,7 +39,7 @@ class ApiKeyAdmin(ListAdmin):
 
     def save_model(self, request, obj, form, change):
         if change:
-            # Only the name: all columns would open a key again that is revoked meanwhile.
+            # Save only the name. Saving all columns would reopen a key that somebody has just revoked.
             obj.save(update_fields=["name"])
         else:
             made, request.text_of_new_key = ApiKey.make(Writer.staff(request.user, request.id), **form.cleaned_data)
@@ -47,7 +47,7 @@ class ApiKeyAdmin(ListAdmin):
             audit.log("key_made", request, key=made)
 
     def response_add(self, request, obj, post_url_continue=None):
-        """Show the text in the answer to the form: on the way through a redirect it would lie in a cookie."""
+        """Show the key in the answer to the form. A redirect would have to store it in a cookie."""
         text = format_html("The key “{}”, shown this once: <code>{}</code>", obj.name, request.text_of_new_key)
         self.message_user(request, text, messages.SUCCESS)
         context = {**self.admin_site.each_context(request), "title": "Copy the key now", "opts": self.opts}

@@ -18,7 +18,7 @@ LOG_PAGE_SIZE = 50
 class LogPage:
     """Up to 50 writes of a note, newest first, as pairs of a Revision and its diff.
 
-    `older_than` is the number of the last one when there are older ones, else None.
+    `older_than` is the number of the last of these writes if there are older ones, else None.
     """
 
     writes: list
@@ -29,7 +29,7 @@ class LogPage:
         newest_first = note.revisions.order_by("-number")
         if before is not None:
             newest_first = newest_first.filter(number__lt=before)
-        # One more than is shown: the state before the last one.
+        # Fetch one more than is shown: the diff of the last one needs the state before it.
         found = [*newest_first[: LOG_PAGE_SIZE + 1], None]
         writes = [(now, diffs.for_people(then, now)) for now, then in pairwise(found)][:LOG_PAGE_SIZE]
         return cls(writes, older_than=writes[-1][0].number if len(found) > LOG_PAGE_SIZE + 1 else None)

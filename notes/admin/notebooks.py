@@ -26,10 +26,10 @@ class NotebookAdmin(ListAdmin):
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except IntegrityError:
-            # Somebody took the name after the form had looked for it.
+            # Somebody took the name after the form had checked it.
             self.message_user(request, "There is a notebook of this name by now. Nothing was saved.", messages.ERROR)
             return redirect(request.path)
 
     def save_model(self, request, obj, form, change):
-        # Only what was changed: all columns would set back the counter of a notebook that is written to meanwhile.
+        # Save only what was changed. Saving all columns would set the counter back if somebody writes meanwhile.
         obj.save(update_fields=form.changed_data if change else None)

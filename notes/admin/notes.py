@@ -1,4 +1,4 @@
-"""Notes: to look into, and to write through the same door as everybody else."""
+"""Notes: people look into them, and write them through the same door as everybody else."""
 
 import re
 from contextlib import contextmanager, nullcontext
@@ -37,7 +37,7 @@ class NoteAdmin(ListAdmin):
         return WithoutBodies
 
     def get_queryset(self, request):
-        # What was purged is an empty row, which only clients that synchronize need.
+        # A purged note is an empty row, which only clients that synchronize need.
         return super().get_queryset(request).unpurged()
 
     @admin.display(description="revision", ordering="revision")
@@ -60,14 +60,14 @@ class NoteAdmin(ListAdmin):
         return ["title", "body", "tag_links", *self.get_readonly_fields(request, obj)]
 
     def get_form(self, request, obj=None, change=False, **kwargs):
-        # Django makes no field of a column that is not editable, and refuses the name; NoteForm declares the notebook.
+        # NoteForm declares the notebook itself. Django refuses the name of a column that is not editable.
         return super().get_form(request, obj, change, **{**kwargs, "fields": CONTENT})
 
     def get_readonly_fields(self, request, obj=None):
         return ["notebook", "uuid", "number", "created_at", "updated_at", "deleted_at"] if obj else []
 
-    # A note in the trash is shown, and offers nothing to do. A POST comes from a page that was opened before it went
-    # there: it is heard, and answered in words instead of a bare 403.
+    # The page of a trashed note offers nothing to do. A POST can still come from a page opened before the note was
+    # trashed. It is let through, so that it gets an explanation instead of a bare 403.
 
     def has_change_permission(self, request, obj=None):
         return super().has_change_permission(request, obj) and is_live_or_post(request, obj)
@@ -75,8 +75,8 @@ class NoteAdmin(ListAdmin):
     def has_delete_permission(self, request, obj=None):
         return super().has_delete_permission(request, obj) and is_live_or_post(request, obj)
 
-    # The door is open from before Django reads the note until the end of the write. An edit through the API either
-    # was there before, and the form refuses, or waits and meets a new revision.
+    # Keep the door open from before Django reads the note until the end of the write. If an edit through the API
+    # came first, the form refuses; if it comes later, it waits and then meets a new revision.
 
     def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
         with self.door_for_post(request, object_id):
@@ -94,7 +94,7 @@ class NoteAdmin(ListAdmin):
 
     def save_model(self, request, obj, form, change):
         if change:
-            # `obj` has all of the form in it already. The row as it is, and on it what the person changed.
+            # `obj` already carries the whole form. Take the stored row instead, and apply only what the person changed.
             note = Note.objects.select_related("notebook").get(pk=obj.pk)
             request.door.edit(note, **form.changes)
             obj.revision = note.revision
@@ -107,7 +107,7 @@ class NoteAdmin(ListAdmin):
         move_to_trash(request.door, obj)
 
     def delete_queryset(self, request, queryset):
-        """Return how many went to the trash. Each is a write of its own: no two notebooks are locked at a time."""
+        """Return how many notes went to the trash. Each is a write of its own, so it locks one notebook at a time."""
         count = 0
         for note in queryset.select_related("notebook"):
             with Door(note.notebook, Writer.staff(request.user, request.id)) as door:
@@ -131,7 +131,7 @@ class NoteAdmin(ListAdmin):
         self.message_user(request, f"Restored {count} {'note' if count == 1 else 'notes'}.", messages.SUCCESS)
 
     def get_deleted_objects(self, objs, request):
-        # Django would list what goes with the notes, and refuse because the log protects them. Nothing goes.
+        # Django would list rows to delete with the notes, and refuse because the log protects them. None is deleted.
         titles = [note.title for note in objs]
         return titles, {"notes": len(titles)}, set(), []
 
@@ -148,7 +148,7 @@ class NoteAdmin(ListAdmin):
         self.message_user(request, f"The note “{obj_display}” is in the trash.", messages.SUCCESS)
         return self.response_post_save_change(request, None)
 
-    # The log of writes says more than Django's, whose copies of titles would outlive a purge.
+    # Keep nothing in Django's log: its copies of titles would outlive a purge. The log of writes says more.
 
     def log_addition(self, request, obj, message):
         pass

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 
 from notes.admin.lists import ListAdmin
 
-# Django's own admins of people and groups, with lists of ours.
+# Django's own admins of people and groups, with our lists.
 admin.site.unregister([get_user_model(), Group])
 
 

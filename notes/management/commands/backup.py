@@ -19,7 +19,7 @@ class Command(BaseCommand):
         "of pg_dump for pg_restore. Never copy the file of a running SQLite database by other means."
     )
 
-    # What is wrong with a service must not stand in the way of its backup.
+    # A fault of the service must not prevent its backup.
     requires_system_checks = []
 
     def add_arguments(self, parser):
@@ -27,12 +27,12 @@ class Command(BaseCommand):
         parser.add_argument("--force", action="store_true", help="replace PATH if it is there")
 
     def handle(self, *, path, force, **options):
-        # Links are resolved once: the file that is checked is the file that is replaced.
+        # Resolve links once, so that the file that is checked is the file that is replaced.
         path = path.resolve()
         refuse_path(path, force=force)
         copy = copy_sqlite if connection.vendor == "sqlite" else copy_postgresql
         try:
-            # Only its owner may read it (0600), and nobody meets a half-written backup under the name of a whole one.
+            # Only the owner may read the file (0600). Nobody sees a half-written backup under the final name.
             descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
             try:
                 copy(Path(part))
@@ -57,7 +57,7 @@ def refuse_path(path, *, force):
     if not path.parent.is_dir():
         raise CommandError(f"There is no folder {path.parent}.")
     if connection.vendor == "sqlite":
-        # The server would go on writing to the file that was there before, and lose it all when it ends.
+        # The server would go on writing to the replaced file, and all of that would be lost when it ends.
         database = database_path()
         if database and path in {database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm")}:
             raise CommandError(f"{path} is the running database itself.")
@@ -85,22 +85,22 @@ def copy_sqlite(path):
             bar.total = total
             bar.update(total - remaining - bar.n)
 
-        # A backup in steps starts again whenever somebody writes between two of them, and under steady writes never
-        # ends. Inside one read transaction every step sees the same moment; in WAL mode writers do not wait for it.
+        # A backup in steps starts again whenever somebody writes between two steps; under steady writes it never ends.
+        # Inside one read transaction every step sees the same moment. In WAL mode writers do not wait for it.
         database.execute("BEGIN DEFERRED")
         try:
             database.execute("SELECT 1 FROM sqlite_master").fetchone()
             database.backup(copy, pages=STEP_PAGES, progress=progress)
         finally:
             database.execute("ROLLBACK")
-        # The copy has the WAL mark of the original in its header, and would need two more files beside it to be read.
+        # The copy's header still has the WAL mark of the original. Reading it would then need two more files beside it.
         (mode,) = copy.execute("PRAGMA journal_mode = DELETE").fetchone()
         if mode != "delete":
             raise CommandError(f"There is no new backup: the copy stays in {mode} mode.")
         findings = [finding for (finding,) in copy.execute("PRAGMA integrity_check")]
         if findings != ["ok"]:
             raise CommandError(f"There is no new backup: the copy is damaged: {findings[0]}")
-        # What is restored from the copy is another history: clients that follow the old one must be told.
+        # A database restored from the copy is another history. Clients that follow the old one must notice.
         copy.execute("UPDATE notes_notebook SET epoch = lower(hex(randomblob(16)))")
         copy.commit()
 
@@ -118,7 +118,7 @@ def copy_postgresql(path):
         text=True,
         errors="replace",
     )
-    # How long the compressed archive will be, nobody knows before the end.
+    # The length of the compressed archive is not known before the end.
     with process, tqdm(unit="B", unit_scale=True, disable=None) as bar:
         try:
             while True:
@@ -135,10 +135,10 @@ def copy_postgresql(path):
 
 
 def postgresql_environment():
-    """Return where this connection leads, for libpq. A command line can be read by everybody on the machine."""
+    """Return where this connection leads, for libpq, whose command line everybody on the machine can read."""
     connection.ensure_connection()
     info = connection.connection.info
-    # Host and port may be settings, options or a service file; what the open connection says is what they came to.
+    # Host and port may come from settings, options or a service file. The open connection knows the result.
     _, environment = connection.client.settings_to_cmd_args_env(connection.settings_dict, [])
     return {
         **(environment or {}),
@@ -151,7 +151,7 @@ def postgresql_environment():
 
 
 def keep_name(folder):
-    """A power cut must not take the new name: on POSIX it is stored when its folder is."""
+    """Keep the new name through a power cut: on POSIX a name is stored when its folder is."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -28,7 +28,7 @@ class Command(BaseCommand):
             pks = list(old.order_by("pk").values_list("pk", flat=True))
             for pk in tqdm(pks, desc=notebook.name, unit=" notes", disable=None):
                 with databases.giving_way(), Door(notebook, by) as door:
-                    # Somebody may have restored it since the list was made.
+                    # Somebody may have restored the note since the list was made.
                     note = old.filter(pk=pk).first()
                     if note:
                         door.purge(note)

@@ -60,9 +60,9 @@ class Command(BaseCommand):
             notebook = Notebook.objects.get(name=notebook_name)
         except Notebook.DoesNotExist:
             raise CommandError(f"There is no notebook {notebook_name!r}.") from None
-        # Counted first only where somebody watches.
+        # Count the files first only if somebody watches.
         total = sum(1 for _ in markdown.markdown_paths(path)) if sys.stderr.isatty() else None
-        # disable=None: silent where stderr is no terminal.
+        # disable=None: silent if stderr is not a terminal.
         with tqdm(total=total, unit=" files", disable=None) as bar:
             for outcomes in importing.import_files(notebook, BY, markdown.read_folder(path, source)):
                 counts.update(outcome for _, outcome in outcomes)

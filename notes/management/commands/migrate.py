@@ -6,7 +6,7 @@ from notes import database_file, databases
 
 
 class Command(migrate.Command):
-    """Django's own, but it may create the SQLite file, which the service opens only when it is there."""
+    """Django's own, but it may create the SQLite file. The service only opens a file that exists."""
 
     def add_arguments(self, parser):
         super().add_arguments(parser)

@@ -33,11 +33,11 @@ class Command(BaseCommand):
             numbers = range(1, notebook.revision + 1, WRITES_AT_ONCE)
             for first in tqdm(numbers, desc=notebook.name, unit=" writes", unit_scale=WRITES_AT_ONCE, disable=None):
                 some = outdated.filter(number__range=(first, first + WRITES_AT_ONCE - 1))
-                # Most have none: writers are not held up for those.
+                # Most notebooks have nothing to erase, and their writers are not held up.
                 if some.exists():
                     with lock(notebook):
                         erased += erase(some)
         Receipt.objects.filter(written_at__lt=before).delete()
-        # No receipt names these any more: each was written before its rename was done.
+        # No receipt names these renames any more: the receipt of each was written before the rename was done.
         TagRename.objects.filter(finished_at__lt=before).delete()
         self.stdout.write(f"Erased the content of {erased} revisions.")

@@ -18,7 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, **options):
         with transaction.atomic():
-            # The notebooks first, as writers take them before the index.
+            # Lock the notebooks first, as writers do: they lock them before the index.
             Notebook.objects.index_has_changed(index.UNFINISHED)
             index.clear()
         count = 0
@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
 
 def indexed_chunks(notebook):
-    """Index a chunk of notes at a time and yield how many they were. Between two chunks others may write."""
+    """Index one chunk of notes after the other and yield the size of each. Others may write between two chunks."""
     itself, last = Notebook.objects.filter(pk=notebook.pk), None
     while True:
         with databases.giving_way(), lock(notebook):

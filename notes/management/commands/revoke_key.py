@@ -15,7 +15,7 @@ class Command(BaseCommand):
         try:
             key = ApiKey.objects.filter(pk=UUID(id)).first()
         except ValueError:
-            # Somebody may have pasted the key itself: it is not repeated.
+            # Do not repeat the argument: somebody may have pasted the key itself.
             raise CommandError("ID is not the id of a key. See list_keys.") from None
         if key is None:
             raise CommandError(f"There is no key {id}. See list_keys.")

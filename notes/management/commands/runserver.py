@@ -6,7 +6,7 @@ from notes import database_file
 
 
 class Command(runserver.Command):
-    """Django's own, but it does not start where the SQLite file was lost."""
+    """Django's own, but it does not start if the SQLite file was lost."""
 
     def execute(self, *args, **options):
         problem = database_file.problem_of(settings.DATABASES["default"])
