@@ -2,13 +2,13 @@
 
     python -m tests [ARGUMENT OF PYTEST ...]
 
-Each database has a pytest of its own. With four cores or more each takes half of them (pytest-xdist); with two, each
-has one, and to share that out would cost more than it brings. SQLite's output is shown as it comes, PostgreSQL's after
-it. What fails on one database does not keep the other from being tried. The order is another one each time
-(pytest-randomly), the same on both; the last lines say how to repeat it.
+Each database has a pytest of its own. With four cores or more, each takes half of them (pytest-xdist). With two, each
+takes one: sharing one core would cost more than it brings. SQLite's output is shown as it comes, PostgreSQL's after it.
+A failure on one database does not stop the other. Every run has a new random order (pytest-randomly), the same on both
+databases; the last lines say how to repeat it.
 
-What no database has a part in is marked `once` and runs on SQLite alone; what takes long is marked `prove` and is for
-`make prove`. Ctrl-C ends both.
+Tests that no database plays a part in are marked `once` and run on SQLite alone. Long tests are marked `prove` and run
+in `make prove`. Ctrl-C ends both.
 """
 
 import os
@@ -39,7 +39,7 @@ class Suite:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # Out of reach of Ctrl-C, which would reach some of its processes twice.
+            # Out of reach of Ctrl-C, which some of its processes would receive twice.
             start_new_session=True,
         )
 
@@ -50,7 +50,7 @@ class Suite:
         return True
 
     def written(self, start):
-        """Return what was written from this byte on. The process goes on writing: its place in the file is ours too."""
+        """Return the output from this byte on, without seeking: the writing process shares our place in the file."""
         return os.pread(self.output.fileno(), os.fstat(self.output.fileno()).st_size - start, start)
 
     def send(self, signum):
@@ -112,7 +112,7 @@ def main(arguments):
     # SIGTERM and a closed terminal end both as Ctrl-C does.
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.default_int_handler)
-    # A hundred processes that the tests start would each compile the project anew.
+    # Otherwise each of the hundred processes that the tests start would compile the project anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as one, tempfile.TemporaryFile() as two:
         suites = []
@@ -128,7 +128,7 @@ def main(arguments):
         finally:
             for suite in suites:
                 if suite.has_ended():
-                    # What its tests may have left running.
+                    # Its tests may have left processes running.
                     suite.send(signal.SIGKILL)
         summary(suites, seed)
         return int(any(suite.process.returncode for suite in suites))

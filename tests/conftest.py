@@ -18,10 +18,10 @@ if connection.vendor == "postgresql":
     truncate = connection.ops.sql_flush
 
     def delete_rows(style, tables, *, reset_sequences=False, **options):
-        """Empty the tables after a transactional test. TRUNCATE makes new files for each: slow for so few rows."""
+        """Empty the tables after a transactional test. TRUNCATE makes new files for each table: slow for few rows."""
         if reset_sequences:
             return truncate(style, tables, reset_sequences=True, **options)
-        # In any order: the foreign keys are looked at when the transaction ends.
+        # Any order will do: foreign keys are checked when the transaction ends.
         return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
 
     connection.ops.sql_flush = delete_rows
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def every_error_is_in_the_table(monkeypatch):
-    """Look at the answers of every test: a code that the table does not know, or a status that is not documented."""
+    """Check the answers of every test for codes that are not in the table and for undocumented statuses."""
     send = Client.request
 
     def request(self, **environ):
@@ -49,7 +49,7 @@ def every_error_is_in_the_table(monkeypatch):
 
 @pytest.fixture
 def notebook(db):
-    # A transactional test leaves the tables empty behind it, without the row that the migration made.
+    # A transactional test empties the tables, and with them the row that the migration made.
     notebook, was_flushed = Notebook.objects.get_or_create(name="default", defaults={"public": True})
     if was_flushed:
         index.clear()

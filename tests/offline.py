@@ -1,7 +1,7 @@
 """A small honest client that works offline: it keeps a copy, queues what its user does, and syncs when it can.
 
-It uses the public API alone. It never overwrites what its user has not seen: where somebody else was faster, the note
-stays as they left it and what was written here becomes a note of its own.
+It uses the public API alone. It never overwrites what its user has not seen: if somebody else was faster, their note
+stays as it is, and the text written here becomes a note of its own.
 """
 
 import uuid
@@ -14,11 +14,11 @@ REQUEST, ANSWER = "the request is lost", "the answer is lost"
 
 
 class ConnectionLost(Exception):
-    """Whether the server has done what it was asked, the client cannot know."""
+    """The client cannot know whether the server has done what it was asked."""
 
 
 class Network:
-    """Carries requests to the API. `faults` says what happens to the next ones: REQUEST, ANSWER, or None."""
+    """Carries requests to the API. `faults` says which part of the next ones gets lost: REQUEST, ANSWER, or None."""
 
     def __init__(self, api):
         self.api = api
@@ -44,7 +44,7 @@ class Change:
     note_id: str
     key: str
     fields: dict = field(default_factory=dict)
-    # Set when it is sent for the first time: a retry is the same request.
+    # Set when the request is sent for the first time. A retry sends the same request.
     headers: dict | None = None
 
 
@@ -52,8 +52,8 @@ class OfflineClient:
     def __init__(self, name, network):
         self.network = network
         self.names = (str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {number}")) for number in range(1_000_000))
-        self.notes = {}  # The copy: each live note as the server had it when it was asked last, by id.
-        self.tombstones = {}  # The revisions of the deleted ones; None where the server has not told it yet.
+        self.notes = {}  # The copy: each live note, by id, as the server last told it.
+        self.tombstones = {}  # The revisions of the deleted notes; None if the server has not told one yet.
         self.queue = []
         self.since = 0
         self.epoch = None
@@ -61,7 +61,7 @@ class OfflineClient:
     # What the user sees and does.
 
     def shown(self):
-        """Return the notes that may be edited: the copy, with what waits in the queue done to it."""
+        """Return the notes that may be edited: the copy, with the queued changes applied."""
         shown = dict(self.notes)
         for change in self.queue:
             if change.action == Change.DELETE:
@@ -78,7 +78,7 @@ class OfflineClient:
             if change.action == Change.DELETE:
                 deleted[change.note_id] = None
             elif change.action == Change.RESTORE:
-                # Out of the trash, and not to be edited before the server has sent its content.
+                # The note left the trash, but cannot be edited before the server has sent its content.
                 deleted.pop(change.note_id, None)
         return list(deleted)
 
@@ -112,7 +112,7 @@ class OfflineClient:
         response = self.changes(limit=1)
         if response.status_code == 410:
             assert response.json()["code"] == "resync_required", response.json()
-            # Revisions of that history mean nothing in this one, so that nothing in the queue has a basis any more.
+            # Revisions of the old history mean nothing in the new one, so the queued changes have lost their basis.
             created = {change.note_id for change in self.queue if change.action == Change.CREATE}
             for note_id in {change.note_id: None for change in self.queue}:
                 if note_id not in created:
@@ -165,7 +165,7 @@ class OfflineClient:
             self.notes.pop(change.note_id, None)
             self.tombstones[change.note_id] = None
         elif response.status_code == 410:
-            # It was done before the answer was lost, and erased since.
+            # The server did it before the answer was lost, and the note has been erased since.
             assert response.json()["code"] == "no_longer_kept", response.json()
             self.notes.pop(change.note_id, None)
         elif response.status_code in {404, 412} and change.action != Change.CREATE:
@@ -187,7 +187,7 @@ class OfflineClient:
         return {"If-Match": f'"{revision}"'} if revision else {}
 
     def keep_both(self, note_id):
-        """Leave the note to whoever changed it, and make one of its own of what was written to it here."""
+        """Leave the note to whoever changed it, and make a new note of what was written here."""
         kept, copy_id = [], None
         for change in self.queue:
             if change.note_id != note_id:

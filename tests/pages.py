@@ -2,7 +2,7 @@
 
 
 def walk(client, address, direction="next"):
-    """Yield page after page; each is asked for when the one before has been looked at."""
+    """Yield page after page. Each is requested only after the caller is done with the one before."""
     while address:
         page = client.get(address).json()
         assert "results" in page, page
@@ -11,5 +11,5 @@ def walk(client, address, direction="next"):
 
 
 def results(client, address):
-    """Return what stands on all pages."""
+    """Return the results of all pages."""
     return [row for page in walk(client, address) for row in page["results"]]

@@ -3,8 +3,8 @@
     python -m tests.past tests/fixtures/before-1.1.0
     python -m tests.postgres python -m tests.past tests/fixtures/before-1.1.0
 
-Run both once, right before a release. Never make the databases of an older version anew: they are what its code wrote.
-All is written through the API and the commands, and the description beside each database is what the API then said.
+Run both once, right before a release. Never remake the databases of an older version: they are what its code wrote.
+All data is written through the API and the commands. The description beside each database is what the API then said.
 """
 
 import gzip

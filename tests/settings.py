@@ -23,7 +23,7 @@ os.environ.update(
     NOTES_RATE_READS="off",
     NOTES_RATE_WRITES="off",
     NOTES_RATE_FAILURES="off",
-    # Only tests/postgres.py gives another one: a DATABASE_URL of the machine's may be that of the service.
+    # Only tests/postgres.py sets another database: the machine's own DATABASE_URL may be that of the service.
     DATABASE_URL=os.environ.get("TESTS_DATABASE_URL", "sqlite:///unused.sqlite3"),
 )
 

@@ -47,7 +47,7 @@ def passer_by(notebook):
 
 @pytest.fixture
 def browser(notebook):
-    """A browser that no one has logged in with yet, held to CSRF."""
+    """A browser in which nobody has logged in yet, held to CSRF."""
     return APIClient(enforce_csrf_checks=True)
 
 
@@ -59,7 +59,7 @@ def ada(db):
 
 @pytest.fixture
 def user(db):
-    """Somebody with an account who is no member of staff."""
+    """Somebody with an account who is not a member of staff."""
     return get_user_model().objects.create_user("bob", password="battery staple")
 
 
@@ -70,7 +70,7 @@ def test_the_walk_finds_the_routes_of_notes_and_the_open_ones():
 
 @pytest.mark.parametrize("method", WRITES)
 @pytest.mark.parametrize("path", GUARDED)
-def test_without_a_key_no_write_gets_in(passer_by, path, method):
+def test_no_write_gets_in_without_a_key(passer_by, path, method):
     response = passer_by.generic(method, path, "{}", content_type="application/json")
 
     assert response.status_code == 401
@@ -88,7 +88,7 @@ def test_an_open_route_takes_no_write(passer_by, path, method):
 
 @pytest.mark.parametrize("method", READS)
 @pytest.mark.parametrize("path", GUARDED)
-def test_on_a_private_notebook_no_read_gets_in_either(passer_by, settings, path, method):
+def test_no_read_gets_into_a_private_notebook_without_a_key(passer_by, settings, path, method):
     settings.NOTES_PUBLIC_READS = False
 
     response = passer_by.generic(method, path)
@@ -107,7 +107,7 @@ def test_an_open_route_stays_open_beside_a_private_notebook(passer_by, settings,
     assert response.status_code < 500
 
 
-def test_on_a_public_notebook_anybody_reads(passer_by, note):
+def test_anybody_reads_a_public_notebook(passer_by, note):
     assert passer_by.get(NOTES).status_code == 200
     assert passer_by.get(f"{NOTES}/{note.uuid}").json()["title"] == "Plan"
 
@@ -199,7 +199,7 @@ def test_a_key_in_another_header_does_not_count(passer_by, headers):
     assert response.status_code == 401
 
 
-def test_name_and_password_of_staff_in_a_header_open_nothing(passer_by, ada):
+def test_a_staff_name_and_password_in_a_header_open_nothing(passer_by, ada):
     # Each guess at a password would cost half a second of processor time and be counted nowhere.
     response = passer_by.post(NOTES, {"title": "x"}, headers={"Authorization": "Basic YWRhOmNvcnJlY3QgaG9yc2U="})
 
@@ -231,7 +231,7 @@ def test_staff_without_the_csrf_token_is_a_403(browser, ada, note, method, token
     assert Revision.objects.count() == 1
 
 
-def test_a_user_who_is_no_staff_reads_what_strangers_read_and_writes_nothing(browser, user, note):
+def test_a_user_not_of_staff_reads_what_strangers_read_and_writes_nothing(browser, user, note):
     browser.force_login(user)
     token = csrf_token(browser)
 

@@ -1,4 +1,4 @@
-"""The admin is for people who may, shows text as text, and has the pages of the service alone."""
+"""The admin lets in only people with permission, shows text as text, and has only the pages of the service."""
 
 from django.contrib import admin
 from django.test import Client
@@ -44,7 +44,7 @@ def test_strangers_are_sent_to_the_login(client, note):
         assert client.get(address)["Location"].startswith("/admin/login/")
 
 
-def test_who_may_only_view_can_neither_edit_nor_delete(note, db):
+def test_staff_who_may_only_view_can_neither_edit_nor_delete(note, db):
     reader = make_staff("eve", "view_note")
     client = Client()
     client.force_login(reader)
@@ -60,7 +60,7 @@ def test_who_may_only_view_can_neither_edit_nor_delete(note, db):
     assert numbers(note) == [1]
 
 
-def test_of_the_tables_of_the_service_only_these_are_shown():
+def test_only_these_tables_of_the_service_are_shown():
     shown = {model.__name__ for model in admin.site._registry if model._meta.app_label == "notes"}
 
     assert shown == {"ApiKey", "Note", "Notebook", "Revision"}

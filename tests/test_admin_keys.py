@@ -26,7 +26,7 @@ def test_a_notebook_can_be_added(browser):
     assert Notebook.objects.get(name="work").revision == 0
 
 
-def test_to_rename_a_notebook_does_not_set_back_its_counter(browser, by, monkeypatch):
+def test_renaming_a_notebook_does_not_set_back_its_counter(browser, by, monkeypatch):
     work = Notebook.objects.create(name="work")
     form_save = type(browser.get(f"{NOTEBOOKS}{work.pk}/change/").context["adminform"].form).save
 
@@ -134,7 +134,7 @@ def test_a_key_that_cannot_be_made_is_a_form_error(browser, notebook, fields, re
     assert not ApiKey.objects.exists()
 
 
-def test_of_a_key_only_the_name_can_be_changed(browser, notebook):
+def test_only_the_name_of_a_key_can_be_changed(browser, notebook):
     key, _ = make_key(notebook, "read")
     other = Notebook.objects.create(name="other")
     sent = typed(other, name="tablet", level="admin", digest="0" * 64, expires_at_0="2999-01-31", expires_at_1="12:00")
@@ -147,7 +147,7 @@ def test_of_a_key_only_the_name_can_be_changed(browser, notebook):
     assert row["digest"] == key.digest
 
 
-def test_to_rename_a_key_does_not_open_it_again_when_it_is_revoked_meanwhile(browser, notebook, monkeypatch):
+def test_renaming_a_key_does_not_reopen_one_revoked_meanwhile(browser, notebook, monkeypatch):
     key, _ = make_key(notebook)
     form_save = BaseModelForm.save
 
@@ -220,7 +220,7 @@ def test_only_a_superuser_makes_keys(notebook):
     assert ApiKey.objects.get().revoked_at
 
 
-def test_who_may_only_view_keys_makes_and_revokes_none(notebook, db):
+def test_staff_who_may_only_view_keys_make_and_revoke_none(notebook, db):
     reader = make_staff("eve", "view_apikey")
     client = Client()
     client.force_login(reader)

@@ -154,7 +154,7 @@ def test_a_regular_expression_in_an_address_is_not_tried(browser, notebook, by):
     ids=lambda typed: typed[:20],
 )
 def test_an_absurd_address_of_a_list_is_no_failure(browser, note, model, typed):
-    # Of one thing alone no filter is offered.
+    # Django offers no filter if there is only one thing to filter by.
     Notebook.objects.create(name="other")
     Group.objects.bulk_create([Group(name="one"), Group(name="two")])
 

@@ -28,7 +28,7 @@ def test_an_edit_is_one_write_in_the_name_of_the_member_of_staff(browser, user, 
     assert revision.title == "Plan B"
 
 
-def test_to_save_an_unchanged_note_does_not_claim_a_change(browser, note):
+def test_saving_an_unchanged_note_does_not_claim_a_change(browser, note):
     opened = browser.get(page(note))
 
     saved = browser.post(page(note), sent_by(opened), follow=True)
@@ -59,7 +59,7 @@ def test_an_edit_keeps_the_id_of_its_request(browser, note):
         ("&lt;b&gt; & \"quoted\" 'text'", "</textarea>&amp;", ["<b>", '"']),
     ],
 )
-def test_to_open_and_save_an_unchanged_note_writes_nothing(browser, notebook, by, title, body, tags):
+def test_opening_and_saving_an_unchanged_note_writes_nothing(browser, notebook, by, title, body, tags):
     note = create_old_note(notebook, by, title=title, body=body, tags=tags)
 
     response = save(browser, note)
@@ -127,7 +127,7 @@ def test_a_note_that_has_changed_meanwhile_is_not_overwritten(browser, note, by)
     assert numbers(note) == [1, 2]
 
 
-def test_to_send_the_refused_form_again_is_refused_again(browser, note, by):
+def test_a_refused_form_sent_again_is_refused_again(browser, note, by):
     opened = browser.get(page(note))
     edit(note, by, body="Theirs")
     refused = browser.post(page(note), sent_by(opened, body="Mine"))
@@ -170,7 +170,7 @@ def test_a_note_in_the_trash_is_shown_without_a_form(browser, note, by):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_people_who_save_at_the_same_time_one_is_told(browser, note):
+def test_one_of_two_people_who_save_at_the_same_time_is_told(browser, note):
     fields = [sent_by(browser.get(page(note)), title=title) for title in ["Mine", "Theirs"]]
     both_ready = Barrier(2)
 
@@ -192,7 +192,7 @@ def test_of_two_people_who_save_at_the_same_time_one_is_told(browser, note):
 
 @pytest.fixture
 def rival(by):
-    """Somebody else, who edits a note at once or, while it is locked, not at all; says whether it was edited."""
+    """Somebody else, who edits a note at once or, if it is locked, not at all. Return whether it was edited."""
 
     def try_to_edit(note):
         try:
@@ -227,7 +227,7 @@ def test_nobody_writes_between_the_look_at_the_revision_and_the_write(browser, n
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("what", ["delete", "delete_selected", "restore_selected", "revert/1"])
-def test_whoever_writes_whenever_makes_no_button_fail(browser, note, by, rival, what):
+def test_a_write_at_any_moment_makes_no_button_fail(browser, note, by, rival, what):
     edit(note, by, body="Second")
     if what == "restore_selected":
         trash(note, by)

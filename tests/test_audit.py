@@ -1,4 +1,4 @@
-"""The log names who: every request, and on lines of their own wrong keys, failed logins, and keys made and revoked."""
+"""The log names who made every request. Wrong keys, failed logins, and keys made or revoked have lines of their own."""
 
 import re
 
@@ -63,7 +63,7 @@ def test_a_stranger_the_operator_and_staff_are_told_apart(stranger, operator, ad
     assert writers == ["-", "operator", staff, f"staff:{bob.pk}", f"user:{user.pk}", staff]
 
 
-def test_to_name_somebody_costs_no_query(ada, client, django_assert_num_queries, log_lines):
+def test_naming_somebody_costs_no_query(ada, client, django_assert_num_queries, log_lines):
     client.force_login(ada)
 
     with django_assert_num_queries(0):

@@ -33,14 +33,14 @@ def run_backup(path, **options):
 
 
 def rows(path, query):
-    # Read-only, and as a file that nothing else belongs to.
+    # Open it read-only, and as a file without any others beside it.
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as copy:
         return copy.execute(query).fetchall()
 
 
 @pytest.fixture
 def writers(notebook, by):
-    """Start threads that create and edit until the test ends; call it to wait until they have written a number more."""
+    """Start threads that create and edit until the test ends. Call the result to wait for that many more writes."""
     stop, written, errors = threading.Event(), threading.Semaphore(0), []
 
     def write():
@@ -116,7 +116,7 @@ def test_writes_between_two_steps_do_not_start_the_copy_again(note, by, tmp_path
     remaining, path = [], tmp_path / "copy.sqlite3"
 
     class Bar:
-        """In place of the progress bar: another connection writes whenever it moves."""
+        """Stands in for the progress bar: another connection writes whenever it moves."""
 
         n = total = 0
 
@@ -233,7 +233,7 @@ def test_a_damaged_database_gives_no_backup(tmp_path):
         opened.commit()
         (root,) = opened.execute("SELECT rootpage FROM sqlite_master WHERE name = 'titles'").fetchone()
         (page_bytes,) = opened.execute("PRAGMA page_size").fetchone()
-    # One letter in the index is changed: every query seems to work, and the row is found no more.
+    # Change one letter in the index: every query seems to work, but the row is no longer found.
     with open(database, "r+b") as file:
         file.seek((root - 1) * page_bytes)
         page = file.read(page_bytes)

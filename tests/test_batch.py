@@ -49,7 +49,7 @@ def test_results_come_in_order_and_each_write_has_its_own_number(operator, note,
         ({"op": "replace", "id": "{note}", "find": "absent", "replace": "x"}, 409, "match_count"),
     ],
 )
-def test_one_that_fails_names_itself_and_nothing_is_stored(operator, note, failing, status, code):
+def test_a_failed_write_names_itself_and_nothing_is_stored(operator, note, failing, status, code):
     failing = {name: str(note.uuid) if value == "{note}" else value for name, value in failing.items()}
 
     response = send(operator, {"op": "create", "title": "One"}, failing)
@@ -72,7 +72,7 @@ def test_one_that_fails_names_itself_and_nothing_is_stored(operator, note, faili
         ("create", "operations.1"),
     ],
 )
-def test_a_malformed_one_is_a_400_that_names_its_field(operator, failing, field):
+def test_a_malformed_write_is_a_400_that_names_its_field(operator, failing, field):
     response = send(operator, {"op": "create", "title": "One"}, failing)
 
     assert response.status_code == 400
@@ -117,7 +117,7 @@ def test_many_small_edits_of_a_long_note_are_answered_with_it_once(operator):
     assert repeated.content == first.content
 
 
-def test_of_two_writes_to_one_note_the_second_sees_the_first(operator, note):
+def test_the_second_of_two_writes_to_one_note_sees_the_first(operator, note):
     both = [
         {"op": "patch", "id": str(note.uuid), "if_match": 1, "title": "A"},
         {"op": "patch", "id": str(note.uuid), "if_match": 1, "title": "B"},

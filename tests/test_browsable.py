@@ -182,7 +182,7 @@ def test_the_html_form_takes_tags_away(browser, note):
 
 
 def test_saving_the_html_form_untouched_changes_nothing(browser, note):
-    # Browsers send the lines of a text area with CR LF between them, whatever stood there before.
+    # Browsers send the lines of a text area with CR LF between them, whatever line breaks the text had.
     fields = {"title": note.title, "body": note.body.replace("\n", "\r\n"), "tags": ", ".join(note.tags)}
 
     response = browser.submit_put_form(f"{NOTES}/{note.uuid}", fields)
@@ -297,7 +297,7 @@ HOSTILE_FIELDS = {
 
 
 @pytest.mark.parametrize("fields", HOSTILE_FIELDS.values(), ids=HOSTILE_FIELDS)
-def test_a_form_that_is_not_right_is_a_400_shown_as_a_page(browser, note, fields):
+def test_an_invalid_form_is_a_400_shown_as_a_page(browser, note, fields):
     for response in (
         browser.submit_form(NOTES, fields),
         browser.submit_put_form(f"{NOTES}/{note.uuid}", fields),
@@ -307,7 +307,7 @@ def test_a_form_that_is_not_right_is_a_400_shown_as_a_page(browser, note, fields
     assert Revision.objects.count() == 1
 
 
-def test_a_form_that_is_not_right_comes_back_with_what_was_typed_and_the_error_beside_it(browser):
+def test_an_invalid_form_comes_back_with_its_input_and_errors_beside_it(browser):
     response = browser.submit_form(NOTES, {"title": "x" * 201, "body": "Hours of work", "tags": "home"})
 
     post_form = form(response, "POST")
@@ -319,7 +319,7 @@ def test_a_form_that_is_not_right_comes_back_with_what_was_typed_and_the_error_b
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "null", '"x"', "{}", '{"title": 1}', '{"title": "x", "a": 1}', "\x00"]
 )
-def test_a_raw_form_that_is_not_right_is_a_400_shown_as_a_page(browser, note, content):
+def test_an_invalid_raw_form_is_a_400_shown_as_a_page(browser, note, content):
     for method, address in (("POST", NOTES), ("PUT", f"{NOTES}/{note.uuid}")):
         response = browser.submit_raw(method, address, content)
 

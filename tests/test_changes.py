@@ -72,7 +72,7 @@ def test_long_notes_end_a_page_early(operator, notebook, by):
     assert (second["revision"], second["has_more"]) == (25, False)
 
 
-def test_of_a_deleted_note_a_stranger_sees_no_more_than_that_it_is_gone(operator, stranger, note):
+def test_a_stranger_sees_only_that_a_deleted_note_is_gone(operator, stranger, note):
     operator.delete(f"{NOTES}/{note.uuid}")
 
     assert stranger.get(CHANGES).json()["results"] == [{"id": str(note.uuid), "revision": 2, "deleted": True}]
@@ -87,7 +87,7 @@ def test_rows_younger_than_the_notebook_as_it_was_read_are_not_sent_again(operat
     feed = operator.get(CHANGES, {"since": 0}).json()
     monkeypatch.undo()
 
-    # As it was read before, the notebook was at revision 1.
+    # When it was read, the notebook was at revision 1.
     assert [(row["title"], row["revision"]) for row in feed["results"]] == [("Younger", 2)]
     assert (feed["revision"], feed["has_more"]) == (2, False)
     assert operator.get(CHANGES, {"since": feed["revision"]}).json()["results"] == []

@@ -109,7 +109,7 @@ def test_a_permission_taken_away_in_as_view_is_an_error(with_routes):
 
 
 @pytest.mark.parametrize("name", ["get_permissions", "check_permissions"])
-def test_a_view_that_goes_around_its_permissions_is_an_error(monkeypatch, name):
+def test_a_view_that_overrides_its_permissions_is_an_error(monkeypatch, name):
     monkeypatch.setattr(NoteViewSet, name, lambda self, *args: [], raising=False)
 
     assert E001 in complaints()
@@ -128,7 +128,7 @@ def test_a_plain_django_view_is_an_error_whatever_its_name(with_routes, name):
     assert complaints() == [E002]
 
 
-def test_a_view_that_says_it_is_public_is_none(with_routes):
+def test_a_view_that_says_it_is_public_is_no_error(with_routes):
     with_routes(path("new", Unguarded.as_view(permission_classes=[Public])))
 
     assert complaints() == []
@@ -165,7 +165,7 @@ def test_a_database_in_a_temporary_folder_is_a_warning(settings, monkeypatch, fo
 
 
 @pytest.mark.parametrize("url", ["sqlite:////srv/tmp/notes.sqlite3", "postgres://user@host/tmp"])
-def test_a_database_elsewhere_is_none(settings, monkeypatch, url):
+def test_a_database_elsewhere_is_no_warning(settings, monkeypatch, url):
     monkeypatch.setitem(settings.DATABASES, "default", database(url))
 
     assert checks.database_is_kept(None) == []

@@ -1,4 +1,4 @@
-"""CORS: closed unless origins are named, and then the API alone is open to them."""
+"""CORS is closed unless origins are named. Then only the API is open to them."""
 
 import pytest
 from rest_framework.test import APIClient

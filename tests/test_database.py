@@ -1,4 +1,4 @@
-"""The database: set up so that an acknowledged write stays, writers take turns, and a fault is a 503."""
+"""The database keeps every acknowledged write, lets writers take turns, and answers a fault with a 503."""
 
 import sqlite3
 import threading
@@ -42,15 +42,15 @@ def test_no_request_is_one_transaction_as_a_whole():
 
 
 QUERIES = {
-    # What is asked: how many statements, transaction control left out.
+    # The request: how many statements it takes, without transaction control.
     "GET list": 2,
     "GET one": 2,
     "GET list unchanged": 1,
-    # Where nothing is found, no note is asked for: the notebook, the prefix (SQLite), three groups of hits.
+    # A search without hits reads no note: the notebook, the prefix (SQLite), three groups of hits.
     "GET search without hits": 5 if IS_SQLITE else 4,
-    # One of them looks for notes of the same moment, one writes the search index, two count a new tag.
+    # One statement looks for notes of the same moment, one writes the search index, two count a new tag.
     "POST": 9,
-    # Two write the search index, four take leave of two tags that no other note bears.
+    # Two statements write the search index, four remove two tags that no other note bears.
     "PUT": 12,
     "PATCH": 8,
     "PATCH without a change": 3,
@@ -270,7 +270,7 @@ def test_a_read_only_database_is_a_503_and_can_still_be_read(operator, note, pra
 @pytest.mark.django_db(transaction=True)
 def test_a_full_disk_is_a_503_and_loses_nothing(operator, note, pragma):
     pragma(f"max_page_count = {pragma('page_count')}")
-    # Pages that other tests have left free take some notes first.
+    # Free pages that other tests have left take some notes first.
     for _ in range(50):
         before = stored()
         response = operator.post(NOTES, {"title": "New", "body": "x" * 90_000})
@@ -297,7 +297,7 @@ def test_no_statement_of_a_write_reads_through_a_whole_table(operator, note):
 
 
 def plan_of(sql):
-    # As Django shows it, with values in place of parameters.
+    # The statement as Django shows it, with values in place of parameters.
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {sql}".replace("%", "%%"), [])
         return "\n".join([sql, *(row[-1] for row in cursor.fetchall())])
@@ -330,7 +330,7 @@ def test_a_connection_that_the_server_has_closed_is_opened_again(operator, note)
     other.close()
     assert connection.settings_dict["CONN_HEALTH_CHECKS"] is True
 
-    # What Django does at the start of each request, and its test client leaves out.
+    # Django does this at the start of each request; its test client leaves it out.
     connection.close_if_unusable_or_obsolete()
 
     assert operator.get(f"{NOTES}/{note.uuid}").status_code == 200
@@ -414,7 +414,7 @@ def commit_fails(on):
 @pytest.mark.parametrize(
     ("path", "fields"), [(NOTES, {"title": "New"}), ("/api/v1/keys", {"name": "k", "level": "read"})]
 )
-def test_from_the_commit_on_it_is_not_known_whether_a_write_was_stored(operator, notebook, path, fields):
+def test_a_failed_commit_leaves_open_whether_the_write_was_stored(operator, notebook, path, fields):
     if IS_SQLITE and path != NOTES:
         pytest.skip("a key has no search index, in whose storing SQLite can be interrupted")
 
@@ -428,7 +428,7 @@ def test_from_the_commit_on_it_is_not_known_whether_a_write_was_stored(operator,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_request_after_it_is_told_of_its_own_fault_alone(operator, note):
+def test_a_later_request_is_told_of_its_own_fault_alone(operator, note):
     operator.patch(f"{NOTES}/{note.uuid}", {"title": "New"})
 
     def fail(execute, sql, params, many, context):

@@ -1,4 +1,4 @@
-"""README.md and the pages, held to the code: what they name is there, their examples run, and they read easily."""
+"""README.md and the pages agree with the code: what they name exists, their examples run, and they read easily."""
 
 import re
 import shlex
@@ -99,7 +99,7 @@ def test_every_command_of_manage_py_takes_the_words_it_is_shown_with(line):
     name, *words = shlex.split(line)
     command = load_command_class(get_commands()[name], name)
 
-    # In a sentence the name alone may stand for the command.
+    # A sentence may use the name alone for the command.
     if words:
         command.create_parser("manage.py", name).parse_args(words)
 
@@ -138,7 +138,7 @@ def test_every_environment_variable_is_a_setting():
 def test_every_address_leads_somewhere(address):
     path = re.sub(r"^[A-Z]+ |\?.*$", "", address)
 
-    # What is not routed under /api/ leads to a 404 in the one error body.
+    # An address under /api/ without a route leads to a 404 in the one error body.
     assert resolve(re.sub(r"{\w+}", "1", path)).url_name != "api-not-found"
 
 
@@ -152,7 +152,7 @@ def test_the_examples_with_curl_run(block, transactional_db, notebook, tmp_path)
         run = subprocess.run(["sh", "-euc", script + script], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert run.returncode == 0, run.stderr
-    # The answer to the first request, a hit and a change; twice.
+    # Each time: the answer to the first request, a hit and a change.
     assert run.stdout.count('"body":"My first note"') == 6
     assert list(Note.objects.values_list("title", flat=True)) == ["Hello"]
 
@@ -173,7 +173,7 @@ def test_the_readme_is_short():
 
 
 def sentences(text):
-    """Yield the sentences of a page: of its paragraphs, items and cells. What is quoted as code counts as one word."""
+    """Yield the sentences of a page's paragraphs, items and cells. A piece of quoted code counts as one word."""
     text = re.sub(r"`[^`\n]+`", "code", FENCE.sub("\n\n", text))
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
     for block in re.split(r"\n\s*\n|\n(?=\s*(?:[*-]|\d+\.) )|\||\n(?=#)", text):

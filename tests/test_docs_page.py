@@ -1,4 +1,4 @@
-"""The pages that lead a person in: `/`, the documentation to try out, and the OpenAPI document."""
+"""The pages that a person starts from: `/`, the documentation to try out, and the OpenAPI document."""
 
 import json
 import re

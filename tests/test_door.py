@@ -32,7 +32,7 @@ def test_many_writes_through_one_door_take_numbers_in_order(notebook, by):
 
 
 def test_a_note_read_anew_behind_the_same_door_is_the_present(notebook, by, note):
-    """As in a batch, whose operations each read the note: which Python object it is makes no difference."""
+    """Each operation of a batch reads the note anew, too. It does not matter which Python object is written."""
     with Door(notebook, by) as door:
         door.edit(Note.objects.get(pk=note.pk), title="Two", tags=["a"])
         door.edit(Note.objects.get(pk=note.pk), title="Three", tags=["b"])
@@ -84,7 +84,7 @@ def test_what_fails_before_the_door_closes_leaves_nothing(notebook, by, note):
 def test_a_door_through_which_nothing_goes_writes_nothing(notebook, by, note, django_assert_num_queries):
     before = stored(notebook)
 
-    # A savepoint, the look at the counter, and the end of the savepoint.
+    # A savepoint, the read of the counter, and the end of the savepoint.
     with django_assert_num_queries(3), Door(notebook, by) as door:
         assert door.edit(note, title=note.title) is False
         assert door.restore(note) is False

@@ -1,6 +1,6 @@
 """The table of codes: docs/errors.md shows it, and no error bears a code that is not in it.
 
-The answers of all other tests are held to it too: see `every_error_is_in_the_table` in conftest.py.
+The answers of all other tests are checked against it too: see `every_error_is_in_the_table` in conftest.py.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""One error body for whatever goes wrong under /api/, and no answer that shows how the service is built."""
+"""Every error under /api/ has the one error body, and no answer shows how the service is built."""
 
 import json
 import re
@@ -137,7 +137,7 @@ def test_a_wrong_method_is_a_405_that_names_the_right_ones(operator, note, metho
 
 @pytest.mark.parametrize("accept", ["text/plain", "image/png", "application/xml", "application/json5", "a/b"])
 @pytest.mark.parametrize("path", [NOTES, "/api/v1/me", "/api/schema", "/api/docs"])
-def test_an_answer_that_is_not_to_be_had_in_a_type_is_a_406(operator, note, path, accept):
+def test_a_type_in_which_there_is_no_answer_is_a_406(operator, note, path, accept):
     response = operator.get(path, headers={"Accept": accept})
 
     assert problem_of(response, 406)["code"] == "not_acceptable"
@@ -240,7 +240,7 @@ def test_a_session_without_csrf_token_is_a_403(browser, notebook):
 def test_a_broken_form_is_a_4xx_whoever_sends_it(browser, operator, notebook, content_type, body):
     operator.cookies["sessionid"] = "x"
     operator.raise_request_exception = False
-    # A cookie that a stranger makes up, so that Django goes on to read the form for the other half of the token.
+    # A stranger makes up the cookie, so that Django goes on to read the form for the other half of the token.
     stranger = Client(enforce_csrf_checks=True, raise_request_exception=False)
     stranger.cookies["csrftoken"] = "a" * 32
 

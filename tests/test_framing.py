@@ -1,4 +1,4 @@
-"""A body arrives whole or is refused: what real servers hand over when a request is cut short, chunked or too large."""
+"""A body arrives whole or is refused, even if the request is cut short, chunked or too large. Real servers prove it."""
 
 import io
 import json
@@ -27,7 +27,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 @dataclass(frozen=True)
 class Wire:
-    """A server that is spoken to byte by byte."""
+    """A server to which the test speaks byte by byte."""
 
     port: int
     decodes_chunks: bool
@@ -172,7 +172,7 @@ def test_a_connection_that_closes_within_the_body_leaves_no_note_and_the_server_
 def test_a_chunked_body_that_is_cut_short_is_refused_and_no_note(wire, stored, sent, rest):
     answer = wire.send(post(JSON, CHUNKED, body=chunks(sent, end=rest)), half_close=True)
 
-    # A number or a text cut short is JSON still, but nothing of this API is a number or a text.
+    # A number cut short is still JSON, but no body of this API is a bare number or text.
     assert_refused(answer, 400 if wire.decodes_chunks else 411)
     assert stored() == []
 
@@ -213,7 +213,7 @@ def test_a_coding_other_than_chunked_is_400(wire, stored):
 
 
 @pytest.mark.parametrize("length_first", [True, False])
-def test_of_two_lengths_the_request_is_refused_or_the_connection_ends(wire, stored, length_first):
+def test_a_request_with_two_lengths_is_refused_or_ends_the_connection(wire, stored, length_first):
     both = [f"Content-Length: {len(NOTE)}", CHUNKED]
     with wire.connect() as client:
         client.sendall(post(JSON, *(both if length_first else both[::-1]), body=chunks(NOTE)))
@@ -236,7 +236,7 @@ def test_a_malformed_length_is_400(wire, stored, length):
     answer = wire.send(post(JSON, f"Content-Length: {length}", body=NOTE))
 
     if wire.decodes_chunks:
-        # The server's own, before the application sees the request.
+        # The server answers itself, before the application sees the request.
         assert (answer.status, answer.content) == (400, b"")
     else:
         assert_refused(answer, 400)
@@ -299,7 +299,7 @@ def test_refused_clients_that_send_no_body_hold_no_thread(wire):
         client.close()
 
 
-# Without a server: what Django is given
+# Without a server: what the wrapper hands to Django
 
 
 @pytest.fixture

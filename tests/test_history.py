@@ -138,7 +138,7 @@ def test_pruning_keeps_the_newest_of_each_note(notebook, by, monkeypatch, capsys
 def test_pruning_takes_no_lock_where_there_is_nothing_to_erase(notebook, by, django_assert_num_queries):
     create_notes(notebook, by, [{"title": f"Note {number}"} for number in range(50)])
 
-    # The notebooks, whether one of the first thousand writes is too old, the receipts, the renames.
+    # The queries: the notebooks, whether one of the first thousand writes is too old, the receipts, the renames.
     with django_assert_num_queries(4):
         call_command("prune_revisions")
 

@@ -1,4 +1,4 @@
-"""The rules of the house that a reader relies on, held by reading the code."""
+"""The rules of the house that a reader relies on. These tests read the code to hold them."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ NOTES = BASE_DIR / "notes"
 MODULES = sorted(path for path in NOTES.rglob("*.py") if "migrations" not in path.parts)
 NAMES = [str(path.relative_to(BASE_DIR)) for path in MODULES]
 
-# Imports run from the left to the right, never back.
+# Imports run from left to right, never back.
 FLOORS = [
     ["notes.api", "notes.admin", "notes.logins", "notes.management", "notes.checks", "notes.apps"],
     ["notes.importing", "notes.markdown", "notes.verification", "notes.renames", "notes.database_file"],
@@ -66,7 +66,7 @@ def within(name, package):
 
 
 def floor_of(name):
-    """Return the number of the floor that a module lives on, or None for a module that is none of ours."""
+    """Return the number of the floor that a module lives on, or None if the module is not ours."""
     return next(
         (number for number, floor in enumerate(FLOORS) for package in floor if within(name, package)),
         None,
@@ -90,7 +90,7 @@ def test_only_the_api_and_the_admin_speak_http(path):
     if any(within(module_name(path), package) for package in MAY_SPEAK_HTTP):
         return
 
-    # The check of the routes has to name the permissions it looks for.
+    # The check of the routes must name the permissions it looks for.
     known = ["notes.api.permissions", "rest_framework.views"] if path.name == "checks.py" else []
     for imported in imports(path):
         spoken = any(within(imported, package) for package in ("rest_framework", "django.http", "notes.api"))
@@ -122,7 +122,7 @@ def test_every_module_but_the_empty_says_what_lives_there():
         if path.read_text() and not ast.get_docstring(tree_of(path)) and "management" not in name
     ]
 
-    # Where the framework's own name says it all.
+    # The framework's own name says it all here.
     assert sorted(silent) == ["notes/api/urls.py", "notes/apps.py"]
 
 
@@ -139,17 +139,17 @@ def writes_outside_the_door():
             yield from (write for write in written if not write[1].startswith("door."))
 
 
-# What writes outside the door and touches no note. Each line is a decision: read it before adding one.
+# The calls that write outside the door and touch no note. Each line is a decision: read them before adding one.
 KNOWN_WRITES = {
-    # What the index holds of a notebook.
+    # The index's entry for a notebook.
     "notes/querysets.py": r"self\.update\(search_format=",
     # Keys, which are written by their own verbs.
     "notes/models.py": r"(cls|ApiKey)\.objects\.(create|filter)\(",
-    # The index, which is made from the notes, and the count of tags: the door itself writes both.
+    # The index, which is made from the notes, and the count of tags. The door itself writes both.
     "notes/search/sqlite.py": r"cursor\.executemany\(",
     "notes/search/postgresql.py": r"cursor\.executemany\(",
     "notes/api/schema.py": r"schemas\[.*\.update\(",
-    # What is to be done with a tag, and how far it has come; the notes themselves are written by the door.
+    # The renames of tags and their progress. The door writes the notes themselves.
     "notes/api/operations.py": r"door\.notebook\.tag_renames\.create\(",
     "notes/renames.py": r"(rename\.save\(update_fields=rename\.PROGRESS\)|rename\.notebook\.tags\.filter\()",
     "notes/api/retries.py": r"door\.notebook\.receipts\.create\(",

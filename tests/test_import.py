@@ -1,4 +1,4 @@
-"""Notes from files: what becomes of them, what is refused, and that a second import changes nothing."""
+"""Notes from files: what becomes of them and what is refused. A second import changes nothing."""
 
 import os
 import sqlite3
@@ -352,7 +352,7 @@ def test_a_note_keeps_its_id_in_another_notebook_and_at_another_place(notebook, 
     result = run_import(elsewhere, notebook="other")
 
     assert result == ({"created": 1}, 0)
-    # The namespace is written out here: were it changed, every note would be imported a second time.
+    # The namespace is written out here, because changing it would import every note a second time.
     assert {str(uuid) for uuid in Note.objects.values_list("uuid", flat=True)} == {
         "8bbf1185-d883-55bb-851b-558a572e87eb"
     }
@@ -519,7 +519,7 @@ def test_the_reader_alone_needs_no_database(folder):
 
 @pytest.fixture
 def strict_sqlite(db):
-    """SQLite as a program may find it: with no more parameters in a statement than older versions take."""
+    """SQLite with the limit of older versions on the parameters of a statement."""
     connection.ensure_connection()
     if connection.vendor == "sqlite":
         before = connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)

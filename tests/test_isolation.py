@@ -47,7 +47,7 @@ def trashed(insider):
     return note["id"]
 
 
-# Every route with an id, and a body that would be right for it.
+# Every route with an id, and a valid body for it.
 BY_ID = [
     ("GET", "/notes/{id}", None),
     ("HEAD", "/notes/{id}", None),
@@ -84,7 +84,7 @@ HEADERS = [
 
 
 def asked(client, request, note_id, headers):
-    """Return (answer, how many queries it took) with all in the answer that may differ made equal."""
+    """Return (answer, number of queries). Whatever may differ in the answer is made equal."""
     method, path, fields = request
     body = json.dumps(fields).replace("{id}", note_id) if fields else ""
     address = "/api/v1" + path.replace("{id}", note_id)
@@ -102,7 +102,7 @@ def test_a_foreign_id_is_answered_to_the_byte_like_one_that_nobody_has(foreigner
     for headers in HEADERS:
         absent = asked(foreigner, request_, str(uuid.uuid4()), headers)
 
-        # A header that the write would ignore is a 400, whatever the id.
+        # A header that the write would ignore is a 400 for every id.
         expected = {200} if request_[0] == "OPTIONS" else {404, 400} if headers else {404}
         assert absent[0][0] in expected
         for foreign in (secret, trashed):

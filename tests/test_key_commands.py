@@ -135,7 +135,7 @@ def test_what_cannot_be_done_is_one_clear_line(notebook, capsys, arguments, word
     assert (ApiKey.objects.count(), Notebook.objects.count()) == (0, 1)
 
 
-def test_to_revoke_a_key_again_says_so(notebook):
+def test_revoking_a_key_again_says_so(notebook):
     key, _ = make_key(notebook, name="phone")
     call_command("revoke_key", str(key.pk))
 
@@ -164,6 +164,6 @@ def test_a_script_gets_the_key_or_an_exit_code_and_a_line_on_standard_error(note
     assert made.returncode == 0
     assert client_with_key(made.stdout.removesuffix("\n")).get(ME).status_code == 200
     assert (failed.returncode, failed.stdout) == (1, "")
-    # Before it stands a warning of the system checks: the tests' database is a temporary file.
+    # A warning of the system checks comes before it: the tests' database is a temporary file.
     assert failed.stderr.endswith("CommandError: There is no notebook 'nowhere'. Make it with create_notebook.\n")
     assert "Traceback" not in failed.stderr

@@ -1,4 +1,4 @@
-"""API keys: what opens and what does not, what a key may make, and that using one costs next to nothing."""
+"""API keys: which ones open, and what a key may make. Using one costs next to nothing."""
 
 import json
 import re
@@ -200,7 +200,7 @@ def test_the_last_use_is_stored_at_most_once_a_minute(notebook, monkeypatch):
     assert stored == [0, 0, 0, 60, 60, 60, 120]
 
 
-def test_of_two_requests_at_the_same_time_one_stores_the_use(notebook):
+def test_one_of_two_simultaneous_requests_stores_the_use(notebook):
     key, _ = make_key(notebook)
     one, two = ApiKey.objects.get(pk=key.pk), ApiKey.objects.get(pk=key.pk)
 
@@ -212,7 +212,7 @@ def test_of_two_requests_at_the_same_time_one_stores_the_use(notebook):
     assert ApiKey.objects.get(pk=key.pk).last_used_at == stored
 
 
-def test_a_use_noted_by_a_clock_that_ran_ahead_is_corrected(notebook):
+def test_a_use_recorded_by_a_clock_that_ran_ahead_is_corrected(notebook):
     key, text = make_key(notebook, last_used_at=timezone.now() + timedelta(days=365))
 
     client_with_key(text).get(ME)
@@ -222,7 +222,7 @@ def test_a_use_noted_by_a_clock_that_ran_ahead_is_corrected(notebook):
 
 @contextmanager
 def somebody_elses_lock(key):
-    """Hold what the note of the use has to wait for, on a second connection."""
+    """Hold, on a second connection, the lock that recording the use has to wait for."""
     second = connection.copy()
     try:
         with second.cursor() as cursor:
@@ -247,7 +247,7 @@ def read_only(key):
 
 
 def wait_for_locks():
-    """Return what the connection is set to: how long a statement waits for a lock."""
+    """Return how long a statement of this connection waits for a lock."""
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA busy_timeout" if connection.vendor == "sqlite" else "SHOW lock_timeout")
         return cursor.fetchone()[0]
@@ -284,7 +284,7 @@ def test_the_patience_with_locks_is_restored_after_a_use_was_stored(notebook):
 # The trail
 
 
-def test_to_delete_a_key_or_a_user_loses_no_trail(notebook, operator, staff):
+def test_deleting_a_key_or_a_user_loses_no_trail(notebook, operator, staff):
     key, text = make_key(notebook, name="phone")
     client_with_key(text).post(NOTES, {"title": "by the phone"})
     staff.post(NOTES, {"title": "by ada"})
@@ -418,7 +418,7 @@ def test_a_key_cannot_make_one_that_outlives_it(notebook, expires_at, status):
     assert status == 201 or fields_of(response) == ["expires_at"]
 
 
-def test_without_an_expiry_is_forever_too_and_outlives_a_key_that_expires(notebook):
+def test_a_key_without_an_expiry_outlives_one_that_expires(notebook):
     admin = client(notebook, "admin", expires_at=datetime(2999, 1, 31, tzinfo=UTC))
 
     assert fields_of(admin.post(KEYS, {"name": "x", "level": "read"})) == ["expires_at"]
@@ -438,7 +438,7 @@ def test_a_repeatable_request_for_a_key_is_refused_as_its_answer_cannot_be_kept(
     assert ApiKey.objects.get().revoked_at is None
 
 
-def test_to_revoke_a_key_ends_it_at_once(notebook, operator):
+def test_revoking_a_key_ends_it_at_once(notebook, operator):
     key, text = make_key(notebook)
     phone = client_with_key(text)
     before = phone.get(ME).status_code
@@ -451,7 +451,7 @@ def test_to_revoke_a_key_ends_it_at_once(notebook, operator):
     assert ApiKey.objects.get(pk=key.pk).revoked_at is not None
 
 
-def test_of_two_who_revoke_a_key_at_the_same_time_one_does(notebook):
+def test_one_of_two_who_revoke_a_key_at_the_same_time_does(notebook):
     key, _ = make_key(notebook)
 
     assert [key.revoke(), key.revoke()] == [True, False]

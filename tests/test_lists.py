@@ -1,4 +1,4 @@
-"""Lists of notes: orders, bounds, light lists; all of them with pages, ETags and searches."""
+"""Lists of notes: orders, bounds and light lists, each with pages, ETags and searches."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def week(notebook, by):
-    """Seven notes, created a day apart; their titles and times of change run the other way."""
+    """Seven notes, created a day apart. Their titles and times of change run in the opposite order."""
     return create_notes(
         notebook,
         by,

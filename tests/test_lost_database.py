@@ -32,7 +32,7 @@ def problem_of(path):
 
 
 def make_without_tables(path):
-    """What opening it once leaves of a database that nobody has written to."""
+    """Make the file that opening a new database leaves: one without tables, because nobody has written to it."""
     with closing(sqlite3.connect(path)) as opened:
         opened.execute("PRAGMA journal_mode = WAL")
 
@@ -62,7 +62,7 @@ def run(command, folder=PROJECT, **environment):
     try:
         stdout, stderr = process.communicate(timeout=SECONDS)
     finally:
-        # A server that has started after all, with all its processes.
+        # The server has started after all: end it with all its processes.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
@@ -113,7 +113,7 @@ def test_a_file_that_may_not_be_read_is_a_problem(path):
     assert "look at its owner and permissions" in problem_of(path)
 
 
-def test_a_server_of_postgresql_is_none():
+def test_a_postgresql_server_is_no_problem():
     assert database_file.problem_of(database("postgres://user@host/name")) is None
 
 
@@ -154,7 +154,7 @@ def test_the_first_make_run_makes_a_database_and_no_later_one_does(tmp_path):
     for result in runs:
         assert_refused(result, path)
     assert not path.exists()
-    # By hand it is made: whoever types it knows.
+    # A command typed by hand makes the file: whoever types it knows what it does.
     by_hand = run([sys.executable, "manage.py", "migrate", "--verbosity=0"], folder)
     assert by_hand.returncode == 0
     assert path.exists()
@@ -167,7 +167,7 @@ def test_a_database_that_was_never_there_is_made_by_hand(tmp_path, database_url)
     fresh_copy(folder)
     environment = {"DATABASE_URL": database_url} if database_url else {}
     if not database_url:
-        # Copied by hand, as README says: then make does not write it.
+        # Copied by hand, as README says. Then make does not write .env.
         (folder / ".env").write_text((folder / ".env.example").read_text())
     path = folder / (database_url or "sqlite:///notes.sqlite3").removeprefix("sqlite:///")
 
@@ -208,7 +208,7 @@ def test_a_database_without_tables_or_damaged_is_not_given_new_ones(path, says):
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_is_there_is_migrated():
     if connection.vendor == "sqlite":
-        # The tests name it by its path, the service by an address.
+        # The tests name the file by its path, the service by a URL.
         assert database_file.problem_of(connection.settings_dict) is None
 
     try:
@@ -219,13 +219,13 @@ def test_a_database_that_is_there_is_migrated():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite's file")
-def test_a_look_at_the_file_leaves_their_locks_to_the_open_connections(notebook):
+def test_looking_at_the_file_leaves_open_connections_their_locks(notebook):
     connection.ensure_connection()
     name = connection.settings_dict["NAME"]
 
     assert database_file.problem_of(connection.settings_dict) is None
 
-    # The last one to close a database deletes its log. This process is still there.
+    # The last connection to close a database deletes its log. This process still has one open.
     visit = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM notes_note').fetchone()"
     subprocess.run([sys.executable, "-c", visit, name], check=True)
     assert Path(f"{name}-wal").exists()

@@ -1,4 +1,4 @@
-"""Who may do what: everybody, on every route, with every method, against a table written by hand."""
+"""Who may do what: everybody tries every route with every method, against a table written by hand."""
 
 import json
 from datetime import timedelta
@@ -27,7 +27,7 @@ METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 # foreign   an admin key of another notebook, with the ids of the first
 # staff     a member of staff in a browser, with the CSRF token
 # no CSRF   the same without the token
-# user      somebody with an account who is no member of staff, or one of staff without permissions; with the token
+# user      somebody with an account but not of staff, or a member of staff without permissions; with the token
 # viewer    a member of staff who may only view notes, with the token
 TABLE = """
                         no key   wrong  read  write  admin  foreign  operator  staff  no CSRF    user   viewer
@@ -206,7 +206,7 @@ def test_a_route_that_is_new_would_be_missed(monkeypatch):
 
 @pytest.fixture
 def people(notebook):
-    """{name: (column, client)}; their forms are held to CSRF as a browser's are."""
+    """{name: (column, client)}. The clients are held to CSRF, as a browser is."""
     before = timezone.now() - timedelta(days=1)
     other = Notebook.objects.create(name="other")
     used = {"last_used_at": timezone.now()}
@@ -241,7 +241,7 @@ def people(notebook):
     return people
 
 
-# NOTES_PUBLIC_READS, Notebook.public, and who tries: the second way to close a notebook matters to strangers alone.
+# NOTES_PUBLIC_READS, Notebook.public, and who tries. Only strangers notice the second way to close a notebook.
 STRANGERS = ["no key", "user", "staff without permissions"]
 PUBLICITY = [(True, True, None), (False, True, None), (True, False, STRANGERS)]
 

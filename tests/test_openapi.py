@@ -38,7 +38,7 @@ def test_the_committed_document_is_what_the_code_says(tmp_path):
 
     generated = (tmp_path / "openapi.yaml").read_text()
 
-    # Where this fails: `make openapi`, and read the difference before committing it.
+    # If this fails, run `make openapi`, and read the difference before committing it.
     assert generated == (BASE_DIR / "openapi.yaml").read_text()
 
 
@@ -105,7 +105,7 @@ def test_every_write_that_may_be_repeated_says_so_and_how_the_repeat_may_fail(op
         assert ("Idempotency-Key" in parameters_of(operation)) == is_repeatable, name
         assert ("422" in operation["responses"]) == is_repeatable, name
         if is_repeatable:
-            # What was erased since is a 410; a DELETE has nothing to show.
+            # A repeat whose note was erased since is a 410; a DELETE has nothing to show.
             assert ("410" in operation["responses"]) == (method != "DELETE"), name
 
 

@@ -1,4 +1,4 @@
-"""Every package is pinned with hashes, and what is named, compiled and installed agrees. The version is said once."""
+"""Every package is pinned with hashes. Named, compiled and installed packages agree. The version is said once."""
 
 import re
 import tomllib

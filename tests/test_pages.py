@@ -1,4 +1,4 @@
-"""Pages of a list: each note on one page, however many are written while somebody turns them."""
+"""Pages of a list: each note is on exactly one page, however many are written while somebody turns the pages."""
 
 import tracemalloc
 from datetime import timedelta
@@ -119,7 +119,7 @@ def test_pages_stay_whole_while_others_create_and_delete_before_each(operator, n
     for page in pages:
         seen += ids_of(page)
         make_note(notebook, by, "Newer", days_later=1)
-        # The row that the next cursor names, and one ahead of it.
+        # Delete the row that the next cursor names, and one ahead of it.
         ahead = [str(note.uuid) for note in notes if str(note.uuid) not in {*seen, *deleted}]
         for note_id in [seen[-1], *ahead[1:2]]:
             operator.delete(f"{NOTES}/{note_id}")
@@ -241,7 +241,7 @@ def test_long_notes_end_a_page_early_backwards_too(stranger, long_notes):
         f"{CHANGES}?limit=200",
     ],
 )
-def test_of_long_notes_no_more_are_read_than_are_shown(stranger, notebook, by, address):
+def test_no_more_long_notes_are_read_than_are_shown(stranger, notebook, by, address):
     create_notes(notebook, by, [{"title": f"Novel {number}", "body": "x" * 100_000} for number in range(150)])
     stranger.get(address)
 
@@ -279,9 +279,7 @@ def test_long_notes_without_their_bodies_are_one_page(stranger, long_notes):
     assert (len(page["results"]), page["next"]) == (25, None)
 
 
-def test_a_page_is_not_called_the_last_when_its_hits_are_deleted_while_it_is_made(
-    stranger, notebook, notes, monkeypatch
-):
+def test_a_page_whose_hits_are_deleted_meanwhile_is_not_called_the_last(stranger, notebook, notes, monkeypatch):
     find = index.page
 
     def find_and_lose(*args, **options):

@@ -173,7 +173,7 @@ def test_strict_mode_wants_if_match(operator, url, settings):
     assert operator.post(f"{url}/append", {"text": "x"}).status_code == 200
 
 
-def test_strict_mode_wants_if_match_where_an_old_content_replaces_the_present_one(operator, url, settings):
+def test_strict_mode_wants_if_match_when_a_revision_is_restored(operator, url, settings):
     operator.patch(url, {"title": "New"})
     settings.NOTES_REQUIRE_IF_MATCH = True
 
@@ -229,7 +229,7 @@ def test_a_condition_that_a_write_would_ignore_is_a_400_that_names_it(
 
 
 def test_the_document_names_the_conditions_that_are_looked_at():
-    """And no others: what a write declares it takes, and what it declares it ignores, are the same table."""
+    """It names no others: one table says what a write takes and what it refuses because it would ignore it."""
     document = yaml.safe_load((BASE_DIR / "openapi.yaml").read_text())
     for path, item in document["paths"].items():
         for method in item.keys() & {"post", "put", "patch", "delete"}:

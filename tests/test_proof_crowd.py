@@ -38,7 +38,7 @@ def test_no_request_fails_while_programs_and_people_do_everything_at_once(notebo
         seen, seen_by_people = set().union(*programs), set().union(*people)
 
     assert seen == {200, 201, 204, 404, 409, 412, 422}
-    # A form that somebody else was quicker with is shown again.
+    # A form is shown again if somebody else was quicker.
     assert seen_by_people <= {200, 302}
     assert Note.objects.filter(title="Added").count() == PEOPLE * FORMS_OF_EACH
     assert list(verification.problems(notebook)) == []

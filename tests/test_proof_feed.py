@@ -1,4 +1,4 @@
-"""Visible to every client: who polls the feed while many write has seen everything at the end."""
+"""Visible to every client: a reader that polls the feed while many write has seen everything at the end."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,10 +26,10 @@ def test_a_reader_that_polls_while_8_writers_write_thousands_of_times_misses_not
 
 
 def prove_that_nothing_is_missed(notebook, by, *, notes_per_writer):
-    # There is something to read in pages before the writers begin, and they change it while it is being read.
+    # Make pages of notes before the writers begin, so that they change notes that are being read.
     with Door(notebook, by) as door:
         old = [str(door.create(title="Old").uuid) for _ in range(WRITERS * notes_per_writer)]
-    # Pages of two notes, and pages that hold all there is.
+    # Pages of two notes, and pages that hold everything.
     followers = [Follower(limit=2), Follower(limit=200)]
 
     with (

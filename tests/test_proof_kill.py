@@ -1,4 +1,4 @@
-"""Safe retry: a server that is killed in the middle of its writes loses none that it acknowledged, and doubles none."""
+"""Safe retry: a server killed in the middle of its writes loses none that it acknowledged, and doubles none."""
 
 import itertools
 import os
@@ -26,7 +26,7 @@ from tests.wire import BROKEN, TIMEOUT_SECONDS, Answer, Connection, Follower, fo
 
 NOTES = "/api/v1/notes"
 WRITERS = 8
-# The client of these does not wait for the answer: so that there is always one which was stored and is in doubt.
+# The client does not wait for these answers, so there is always a write that was stored and is in doubt.
 HANGS_UP_EVERY = 7
 OPTIONS = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "4"]
 
@@ -79,7 +79,7 @@ def prove_that_kills_do_no_harm(notebook, by, *, count, kills):
     stored_in_doubt = set()
 
     for _ in range(kills):
-        # Enough answers to be in the middle, and enough writes left for the other rounds.
+        # Enough answers come first, so that the kill is in the middle; enough writes are left for the other rounds.
         kill_after = random.randint(count // (4 * kills), 3 * count // (4 * kills))
         send_all(writes, shared, follower, kill_after=kill_after)
 
@@ -104,7 +104,7 @@ def prove_that_kills_do_no_harm(notebook, by, *, count, kills):
 
 
 def send_all(writes, shared, follower, *, kill_after=None):
-    """Send what has no answer yet, on eight connections at once; kill the server shortly after so many answers."""
+    """Send what has no answer yet, on eight connections at once. Kill the server shortly after that many answers."""
     waiting = queue.SimpleQueue()
     for write in writes:
         if not write.is_acknowledged:
@@ -124,7 +124,7 @@ def send_all(writes, shared, follower, *, kill_after=None):
                     time.sleep(random.uniform(0, 0.02))
                     kill(server)
 
-    # Nobody holds the database open while the server is killed: the next to open it has to recover it.
+    # Close our connection before the kill: the next process to open the database then has to recover it.
     database.close()
     with killable_server() as server:
         with ThreadPoolExecutor(WRITERS) as threads, following(server.url, follower):
@@ -176,10 +176,10 @@ def killable_server():
 
 
 def kill(server):
-    """kill -9, and not only the main process: its workers would go on."""
+    """Send kill -9 to the whole group: the workers would survive the main process."""
     with suppress(ProcessLookupError):
         os.killpg(server.process.pid, signal.SIGKILL)
-    # It ends when the last of them has: until then one may still be in the middle of its COMMIT.
+    # The pipe ends with the last process; until then one may still be in the middle of its COMMIT.
     server.process.stdout.read()
     server.process.wait()
 
@@ -195,7 +195,7 @@ def wait_until_nobody_is_connected():
 
 
 def what_was_written(notebook):
-    """Return how many rows of the log are each write's, by its number; read from what each row added."""
+    """Return {number of a write: its rows in the log}, read from what each row added."""
     numbers = Counter()
     body = {}
     for row in notebook.revisions.order_by("number").exclude(number=1):

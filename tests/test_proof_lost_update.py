@@ -1,4 +1,4 @@
-"""No lost update: of many processes that change what they have read, one wins and the others are told so."""
+"""No lost update: many processes change what they have read; one wins and the others are told so."""
 
 import pytest
 
@@ -11,12 +11,12 @@ NOTES = "/api/v1/notes"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_of_12_processes_with_one_etag_exactly_one_wins(notebook):
+def test_exactly_one_of_12_processes_with_one_etag_wins(notebook):
     prove_that_one_wins(notebook, writers=12, rounds=10)
 
 
 @pytest.mark.prove
-def test_of_50_processes_with_one_etag_exactly_one_wins(notebook):
+def test_exactly_one_of_50_processes_with_one_etag_wins(notebook):
     prove_that_one_wins(notebook, writers=50, rounds=40)
 
 

@@ -29,7 +29,7 @@ class TwoOfflineClients(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        # Each example begins with an empty notebook; the test's own transaction takes the last one away.
+        # Each example begins with an empty notebook. The test's own transaction removes the last one.
         replace_all_rows(Notebook.objects.default(), revision=0, rows=[])
         self.operator = client_with_key(OPERATOR_KEY)
         self.clients = [OfflineClient(name, Network(client_with_key(OPERATOR_KEY))) for name in ["Ada", "Bob"]]
@@ -109,7 +109,7 @@ class TwoOfflineClients(RuleBasedStateMachine):
         if trash:
             note = trash[position % len(trash)]
             assert self.operator.delete(f"/api/v1/trash/{note['id']}").status_code == 204
-            # Gone for good, but for the copies that somebody made of it.
+            # The text is gone for good, except for copies that somebody made.
             self.typed = (self.typed - words_in(note["body"])) | self.words_on_the_server()
 
     @rule()
@@ -182,7 +182,7 @@ def replace_all_rows(notebook, *, revision, rows):
 
 @pytest.fixture
 def two(notebook):
-    """Two clients that have a note each knows; no hypothesis, each step is called as it would."""
+    """Two clients that know one note. No hypothesis here: the test calls the steps itself."""
     two = TwoOfflineClients()
     two.both_have_a_note()
     return two

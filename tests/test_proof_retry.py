@@ -1,4 +1,4 @@
-"""Safe retry: whatever is sent three times at once is done once, and the three answers are one."""
+"""Safe retry: whatever is sent three times at once is done once, and the three answers are the same."""
 
 import threading
 import uuid
@@ -19,7 +19,7 @@ TIMES = 3
 ROUNDS = 10
 BARRIER_SECONDS = 30
 
-# Every POST of the API, by the name of its route: what follows the address of the notes, and what is sent.
+# Every POST of the API, by the name of its route: (what follows the address of the notes, what is sent).
 # {note} is a live note with two revisions, {first} the number of the first, {trashed} a note in the trash.
 POSTS = {
     "note-list": ("/notes", {"title": "Plan"}),

@@ -13,7 +13,7 @@ from tests.keys import OPERATOR_KEY
 from tests.people import client_with_key
 
 NOTES = "/api/v1/notes"
-# As many as the lost update and the revived note need to show up every time where the lock is taken away.
+# Enough rounds for the lost update and the revived note to show up every time if the lock is taken away.
 ROUNDS = 200
 FEWER_ROUNDS = 50
 BARRIER_SECONDS = 30
@@ -76,7 +76,7 @@ def test_a_patch_neither_revives_a_note_that_is_being_deleted_nor_gets_lost(note
     assert_log_and_notes_agree(notebook)
 
 
-def test_of_two_deletes_exactly_one_is_a_204(notebook, notes):
+def test_exactly_one_of_two_deletes_is_a_204(notebook, notes):
     def delete(client, note):
         return client.delete(address(note))
 
@@ -87,7 +87,7 @@ def test_of_two_deletes_exactly_one_is_a_204(notebook, notes):
     assert_log_and_notes_agree(notebook)
 
 
-def test_of_two_creates_with_one_id_exactly_one_is_a_201(notebook):
+def test_exactly_one_of_two_creates_with_one_id_is_a_201(notebook):
     ids = [str(uuid.uuid4()) for _ in range(FEWER_ROUNDS)]
 
     def create(client, note_id):

@@ -200,7 +200,7 @@ def test_all_words_but_one_in_the_title_are_better_than_one_up_to_eight_words(op
 
     hits = [note["title"] for note in found(operator, q=text)]
 
-    # Of more words there is no such group; in the next one the newest is first.
+    # Longer searches have no such group; in the next group the newest note is first.
     best = ["all but one", "one"] if count <= 8 else ["one", "all but one"]
     assert hits == [titles[name] for name in best]
 
@@ -228,7 +228,7 @@ def test_pages_of_a_search_have_each_note_once(operator, notebook, by, ordering)
 @pytest.mark.parametrize("ordering", ["-created_at", "created_at"])
 def test_a_search_finds_notes_of_any_age_in_their_order(operator, notebook, by, text, ordering):
     chance = random.Random(5)
-    # From one microsecond ago to a hundred years, and into the future.
+    # From one microsecond ago to a hundred years ago, and into the future.
     ages = [timedelta(microseconds=10 ** chance.uniform(0, 15.5)) for _ in range(300)] + [timedelta(days=-9)] * 30
     drafts = [
         {
@@ -265,7 +265,7 @@ def test_a_search_finds_notes_of_any_year(operator, notebook, by, ordering):
     years = [datetime(year, 1, 1, tzinfo=UTC) for year in (1, 1449, 1969, 1970, 1999, 9999)]
     moments = sorted(years + months)
     create_notes(notebook, by, [{"title": f"On {moment:%Y-%m}", "created_at": moment} for moment in moments])
-    # So many that the engine has to look further than it does for a common word.
+    # Enough notes that the engine has to look further than it does for a common word.
     create_notes(notebook, by, [{"title": "Filler", "created_at": moment} for moment in moments] * 30)
 
     notes = results(operator, searched({"q": "on -1999", "ordering": ordering, "limit": 50}))
@@ -445,7 +445,7 @@ def test_many_marks_on_one_letter_are_read_in_linear_time():
     assert words.folded.cache_info().currsize <= 1 << 16
 
 
-def test_what_a_search_found_while_the_index_was_made_anew_is_never_confirmed(operator, notebook, by, monkeypatch):
+def test_a_search_made_during_a_rebuild_is_never_confirmed(operator, notebook, by, monkeypatch):
     create_notes(notebook, by, [{"title": "Plan", "body": str(number)} for number in range(30)])
     monkeypatch.setattr(rebuild_search, "CHUNK_NOTES", 10)
     indexed_chunks, answers = rebuild_search.indexed_chunks, [search_for_plan(operator)]
@@ -498,7 +498,7 @@ def search_for_plan(client):
     return client.get(NOTES, {"q": "plan"})
 
 
-def test_whoever_changes_what_is_indexed_raises_the_number_of_the_format():
+def test_changing_what_is_indexed_requires_a_new_format_number():
     notebook = Notebook(pk=7)
     long_text = {"title": "Long", "body": "a b " * 10_000}
     drafts = [*({"title": title, "body": body, "tags": tags} for title, body, tags in LIBRARY.values()), long_text]
@@ -510,5 +510,5 @@ def test_whoever_changes_what_is_indexed_raises_the_number_of_the_format():
 
     digest = sha256(repr(stored).encode()).hexdigest()[:16]
 
-    # Where the second is another one, so must be the first: the indexes of today are then to be rebuilt.
+    # If the second value changes, the first must change too: the indexes of today must then be rebuilt.
     assert (index.FORMAT, digest) == (1, "59e671f44b8fa40a")

@@ -1,4 +1,4 @@
-"""Keys and their digests appear in no log, error, page, address, table or command: a whole run is searched for them."""
+"""Keys and their digests appear in no log, error, page, address, table or command. The test searches a whole run."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ ADMIN = "/admin/notes/apikey/"
 
 @dataclass
 class Run:
-    """All that was answered, written and logged, under a name for each place."""
+    """Everything that was answered, written and logged, under a name for each place."""
 
     seen: dict = field(default_factory=dict)
 
@@ -91,7 +91,7 @@ def browser(db):
 
 
 def secrets_of(texts):
-    """Return what must not be seen of these keys: the random part tells the prefix's absence from a key's."""
+    """Return what nobody may see of these keys: their random parts, since the prefix is no secret, and their digests."""
     return {*(text.removeprefix("notes_")[:32] for text in texts), *(keys.digest(text) for text in texts)}
 
 
@@ -155,7 +155,7 @@ def test_a_whole_run_shows_each_new_key_once_and_no_other_key_nor_digest(
     chosen = {"action": "revoke_selected", "_selected_action": [str(made_here.pk)]}
     run.keep("revoked", browser.post(ADMIN, chosen, format="multipart", follow=True))
 
-    # A bug on a page of the admin in development, where Django shows all it knows to whoever asks.
+    # A bug on a page of the admin in development, where Django shows everybody all it knows.
     settings.DEBUG = True
     developer = Client(raise_request_exception=False, headers={"X-API-Key": people["admin"]})
     with connection.execute_wrapper(break_the_code):

@@ -21,7 +21,7 @@ from tests.wire import Connection
 
 NOTES = "/api/v1/notes"
 START_SECONDS = 60
-# The kill timeout of granian is the longest a stop may take, and only with an upload that stalls.
+# Granian's kill timeout is the longest that a stop may take. Only a stalled upload makes it take that long.
 STOP_SECONDS = 10
 
 

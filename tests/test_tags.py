@@ -118,7 +118,7 @@ def test_a_tag_may_change_its_case_alone(operator, tagged):
     assert operator.get(TAGS, {"prefix": "h"}).json()["results"] == [{"name": "HOME", "notes": 2, "renaming_to": None}]
 
 
-def test_counts_are_made_anew_with_the_index(operator, tagged, notebook):
+def test_tags_are_recounted_when_the_index_is_rebuilt(operator, tagged, notebook):
     Tag.objects.filter(key="work").update(notes=7)
     Tag.objects.filter(key="home").delete()
 
@@ -203,7 +203,7 @@ def assert_all_renamed(notebook, name="job"):
     assert list(problems(notebook)) == []
 
 
-def test_what_an_interrupted_rename_has_done_stays_and_the_tags_say_what_is_to_come(operator, many):
+def test_an_interrupted_rename_keeps_its_work_and_the_tags_show_the_rest(operator, many):
     with interrupted(after=1):
         response = rename(operator)
 

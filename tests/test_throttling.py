@@ -1,4 +1,4 @@
-"""How often somebody may ask: reads, writes and wrong keys each have a rate; so have the passwords of people."""
+"""How often somebody may ask: reads, writes, wrong keys and people's passwords each have a rate."""
 
 import logging
 import re
@@ -38,7 +38,7 @@ NOON = 20_000 * DAY + DAY // 2
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    """The clock of the rates stands at noon, and nobody has been counted. Set `clock.now` to move it."""
+    """The clock of the rates stands at noon, and nobody has been counted yet. Set `clock.now` to move the clock."""
     clock = SimpleNamespace(now=NOON)
     monkeypatch.setattr("notes.api.throttling.time", SimpleNamespace(time=lambda: clock.now))
     cache.clear()
@@ -214,7 +214,7 @@ def test_a_stranger_who_makes_up_addresses_is_counted_as_one(stranger, settings)
     assert without == behind == [200, 200, 429, 429]
 
 
-def test_behind_a_proxy_each_address_has_a_count_of_its_own(stranger, settings):
+def test_each_address_behind_a_proxy_has_a_count_of_its_own(stranger, settings):
     settings.NOTES_RATE_READS = (1, DAY)
     behind_proxies(settings, 1)
 
@@ -227,7 +227,7 @@ def test_behind_a_proxy_each_address_has_a_count_of_its_own(stranger, settings):
 
 
 @pytest.mark.once
-def test_of_three_thousand_wrong_keys_all_beyond_the_rate_are_429s(notebook, settings):
+def test_three_thousand_wrong_keys_are_429s_beyond_the_rate(notebook, settings):
     settings.NOTES_RATE_FAILURES = (20, DAY)
 
     got = [client_with_key(f"guess number {number}").get(NOTES).status_code for number in range(3000)]
@@ -265,13 +265,13 @@ def test_a_429_for_wrong_keys_says_when_to_try_again(notebook, settings):
     assert response["RateLimit"] == '"failures";r=0;t=43200'
 
 
-def test_after_too_many_wrong_keys_a_good_one_works_and_the_operators_does_not(notebook, operator, stranger, settings):
+def test_too_many_wrong_keys_stop_the_operators_key_but_no_other_good_one(notebook, operator, stranger, settings):
     settings.NOTES_RATE_FAILURES = (3, DAY)
     phone = client_with_key(make_key(notebook)[1])
     for _ in range(3):
         client_with_key("wrong").get(NOTES)
 
-    # Whoever guesses at API_KEY must not learn that the last guess was right.
+    # Somebody who guesses at API_KEY must not learn that the last guess was right.
     assert operator.get(NOTES).status_code == 429
     assert operator.get(NOTES).json()["detail"] == client_with_key("wrong").get(NOTES).json()["detail"]
     assert write(phone).status_code == 201
@@ -335,7 +335,7 @@ def wait_until_it_answers(client):
 
 @pytest.mark.once
 @pytest.mark.django_db(transaction=True)
-def test_of_a_hundred_requests_to_two_servers_exactly_as_many_pass_as_the_rate_allows(notebook):
+def test_two_servers_together_let_exactly_the_rate_through(notebook):
     with redis_server() as (url, process):
         environment = {"CACHE_URL": url, "NOTES_RATE_READS": "40/day", "NOTES_RATE_FAILURES": "7/day"}
         with serving(**environment) as one, serving(**environment) as two:
@@ -414,7 +414,7 @@ def log_in(password, path="/admin/login/", name="ada", **request):
 
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/login/"])
-def test_after_ten_wrong_passwords_the_right_one_is_refused_until_a_quarter_of_an_hour_later(ada, monkeypatch, path):
+def test_the_right_password_is_refused_for_15_minutes_after_ten_wrong_ones(ada, monkeypatch, path):
     guesses = [log_in(WRONG.format(number), path) for number in range(12)]
     right = log_in(PASSWORD, path)
 
@@ -529,7 +529,7 @@ def test_a_batch_counts_as_the_writes_in_it(operator, settings):
     assert operator.post("/api/v1/batch", batch).status_code == 429
 
 
-def test_a_batch_that_cannot_be_read_is_counted_and_none_is_read_when_the_rate_is_used_up(operator, settings):
+def test_an_unreadable_batch_counts_and_none_is_read_beyond_the_rate(operator, settings):
     settings.NOTES_RATE_WRITES = (2, 86400)
 
     got = [operator.generic("POST", "/api/v1/batch", "{", content_type="application/json") for _ in range(4)]

@@ -1,4 +1,4 @@
-"""A title shows something: what is new has a visible character, what is stored stays as it is."""
+"""A title shows something: a new one has a visible character, a stored one stays as it is."""
 
 import pytest
 
@@ -82,7 +82,7 @@ def test_a_new_title_that_shows_nothing_is_refused_by_name(operator, note, title
     assert list(Note.objects.values_list("title", flat=True)) == ["Plan"]
 
 
-def test_another_title_that_shows_nothing_is_refused_to_a_note_with_such_a_title(operator, unseen):
+def test_a_note_with_an_invisible_title_cannot_get_another_invisible_one(operator, unseen):
     assert operator.patch(f"{NOTES}/{unseen.uuid}", {"title": "\u2060"}).status_code == 400
 
 

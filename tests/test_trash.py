@@ -184,7 +184,7 @@ def test_what_was_purged_is_nowhere_in_the_database_file(operator, notebook, by)
 def whole(file):
     """Return the bytes of the database and of its write-ahead log.
 
-    Another process reads them: to close the file in this one would take the locks from its connections.
+    Another process reads them: closing the file in this process would take the locks from its connections.
     """
     return subprocess.run(["cat", *file.parent.glob(f"{file.name}*")], capture_output=True, check=True).stdout
 
@@ -193,7 +193,7 @@ def whole(file):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("step", "merges"), [(0.002, 4), (0.06, 0)])
 def test_a_purge_wipes_out_for_a_moment_and_no_longer(operator, notebook, by, monkeypatch, step, merges):
-    """However much there is to do: here each look at the clock takes its time."""
+    """This holds however much there is to do: here each look at the clock takes its time."""
     for _ in range(20):
         note = create_note(notebook, by, title="Note", body=" ".join(f"{number:x}" for number in range(5_000)))
     operator.delete(f"{NOTES}/{note.uuid}")

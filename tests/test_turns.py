@@ -1,4 +1,4 @@
-"""Writers take turns: in the order in which they came, whoever they are, and without keeping readers from work."""
+"""Writers take turns in the order in which they came, whoever they are. They do not keep readers from work."""
 
 import itertools
 import sqlite3
@@ -29,7 +29,7 @@ on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL
 
 
 def waiting(queue, count):
-    """Wait until so many threads stand in the queue."""
+    """Wait until that many threads stand in the queue."""
     for _ in range(SECONDS * 100):
         if len(queue.queue) == count:
             return
@@ -78,7 +78,7 @@ def test_a_full_queue_and_the_impatient_are_told_at_once():
     assert Turns(at_once=0, places=10).take(seconds=0) is False
 
 
-def test_so_many_work_at_once_and_no_more():
+def test_no_more_than_the_limit_work_at_once():
     queue = Turns(at_once=2, places=10)
 
     assert [queue.take(seconds=0) for _ in range(3)] == [True, True, False]
@@ -114,8 +114,8 @@ def in_thread(function):
 
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_who_begins_with_a_transaction_and_who_begins_with_the_notebook_do_not_wait_for_each_other(notebook, by):
-    """As Django's admin, whose form opens a transaction before the notebook is locked."""
+def test_transaction_first_and_notebook_first_do_not_wait_for_each_other(notebook, by):
+    """Django's admin begins like this: its form opens a transaction before the notebook is locked."""
     from notesproject.sqlite.base import writers
 
     def create():
@@ -183,7 +183,7 @@ def test_a_reader_waits_for_no_turn(note):
 
 @on_sqlite
 @pytest.mark.django_db
-def test_a_long_work_rests_after_each_part_so_that_other_processes_find_the_lock_free(notebook, by, monkeypatch):
+def test_long_work_pauses_after_each_part_for_other_processes(notebook, by, monkeypatch):
     create_notes(notebook, by, [{"title": f"{number}"} for number in range(6)])
     monkeypatch.setattr(rebuild_search, "CHUNK_NOTES", 2)
     clock, rests = itertools.count(), []
@@ -191,7 +191,7 @@ def test_a_long_work_rests_after_each_part_so_that_other_processes_find_the_lock
 
     call_command("rebuild_search", stdout=StringIO())
 
-    # Three parts, and a look for a fourth: each took a second by this clock.
+    # There are three parts and a look for a fourth. By this clock each took a second.
     assert rests == [0.5] * 4
 
 
@@ -216,7 +216,7 @@ def somebody_writes():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_writers_that_wait_keep_no_reader_and_no_health_check_from_work(notebook):
+def test_waiting_writers_hold_up_no_reader_and_no_health_check(notebook):
     def create(url, number):
         with Connection(url) as client:
             return client.send("POST", NOTES, {"title": f"Note {number}"}).status

@@ -33,7 +33,7 @@ SOURCES = sorted(FIXTURES.glob("*/*.sqlite3.gz" if IS_SQLITE else "*/*.dump"))
 
 @pytest.fixture(scope="module", params=SOURCES, ids=lambda path: f"{path.parent.name} {path.name}")
 def past(request, tmp_path_factory, django_db_blocker):
-    """The path of an older version's database; Django's connection leads to a copy of it, migrated to the present."""
+    """The path of an older version's database. Django's connection leads to a migrated copy of it."""
     opened = unpacked if IS_SQLITE else restored
     with django_db_blocker.unblock(), opened(request.param, tmp_path_factory.mktemp("past")) as url:
         tests_own = connections["default"]
@@ -81,7 +81,7 @@ def present(description):
 
 
 def assert_holds(now, before):
-    """Assert that an answer has all that it had. The contract may grow: there may be more fields."""
+    """Assert that an answer has everything that it had then. There may be more fields: the contract may grow."""
     if isinstance(before, dict):
         assert now.keys() >= before.keys()
         for name, value in before.items():
@@ -151,7 +151,7 @@ def test_a_write_sent_again_is_answered_as_it_was_and_writes_nothing(description
 def test_what_was_purged_is_not_in_the_file(description):
     path = databases.file_of(connection.settings_dict)
 
-    # Another process reads them: to close a file in this one would take the locks from its connections.
+    # Another process reads them: closing a file in this process would take the locks from its connections.
     files = subprocess.run(["cat", *path.parent.glob(f"{path.name}*")], capture_output=True, check=True).stdout
     assert files.startswith(b"SQLite")
     assert description["purged_text"].encode() not in files

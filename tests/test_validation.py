@@ -1,4 +1,4 @@
-"""The door: what is unknown, malformed or too large is a 4xx that names it, and nothing is stored."""
+"""The door: unknown, malformed or too large input is a 4xx that names it, and nothing is stored."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ NOTES = "/api/v1/notes"
 
 @pytest.fixture
 def nothing_stored(notebook, note):
-    """Holds after the test that it left notes, log and counter as they were."""
+    """Checks after the test that notes, log and counter are as they were."""
     before = stored(notebook)
     yield
     assert stored(notebook) == before
@@ -581,7 +581,7 @@ def test_a_request_at_the_limit_is_taken(operator):
 
 
 @pytest.mark.parametrize("status", [400, 411, 413])
-def test_what_the_server_found_wrong_with_the_body_is_answered_in_the_one_shape(operator, nothing_stored, status):
+def test_a_body_that_the_server_finds_broken_is_answered_in_the_one_shape(operator, nothing_stored, status):
     response = operator.post(NOTES, {"title": "x"}, **{"notes.body_error": status})
 
     assert problem_of(response, status)
@@ -633,7 +633,7 @@ def test_a_tag_counts_as_long_as_it_is_stored(operator):
 
 
 @pytest.mark.parametrize(("address", "status"), [(NOTES, 200), ("/admin/", 302)])
-def test_a_session_cookie_that_cannot_be_one_is_nobody_s(stranger, notebook, address, status):
+def test_an_impossible_session_cookie_belongs_to_nobody(stranger, notebook, address, status):
     stranger.cookies["sessionid"] = "aaaaaaaaaa\x00"
 
     with CaptureQueriesContext(connection) as queries:

@@ -1,4 +1,4 @@
-"""The checker of the proofs, and of operators: each way in which log, notes, trash and counter can disagree."""
+"""The checker that proofs and operators use finds each way in which log, notes, trash and counter can disagree."""
 
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
@@ -201,7 +201,7 @@ def test_the_command_refuses_a_name_that_no_notebook_has(notebook):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_written_meanwhile_is_neither_held_up_nor_taken_for_a_disagreement(notebook, note, by, monkeypatch):
+def test_writes_meanwhile_are_neither_held_up_nor_taken_for_disagreements(notebook, note, by, monkeypatch):
     size = index.size
 
     def size_after_a_write(notebook):

@@ -27,7 +27,7 @@ class Answer:
 
 
 class Connection:
-    """One kept connection, for one thread. Whatever is wrong with it is one of BROKEN."""
+    """One kept connection, for one thread. All its failures are among the exceptions of BROKEN."""
 
     def __init__(self, url):
         self.http = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT_SECONDS)
@@ -80,7 +80,7 @@ class Follower:
                 return
 
     def catch_up_until(self, event, url):
-        """Poll without a pause until the event; return quietly when the connection breaks."""
+        """Poll without a pause until the event is set. Return quietly if the connection breaks."""
         try:
             with Connection(url) as connection:
                 while not event.is_set():
@@ -113,7 +113,7 @@ class WriterProcess:
         print(json.dumps(request), file=self.process.stdin, flush=True)
 
     def answer(self):
-        """Return the status and the body of the answer to what it was told."""
+        """Return the status and the body of the answer to the last request."""
         line = self.process.stdout.readline()
         assert line, "The process has ended."
         return json.loads(line)

@@ -16,7 +16,7 @@ def create_notes(notebook, by, drafts):
 
 
 def create_old_note(notebook, by, **columns):
-    """Return a note from before the rules of today: it holds what the door would refuse now."""
+    """Return a note from before today's rules, with content that the door would refuse now."""
     note = create_note(notebook, by, title="Old")
     Note.objects.filter(pk=note.pk).update(**columns)
     Revision.objects.filter(note=note).update(**columns)
