@@ -91,7 +91,7 @@ def browser(db):
 
 
 def secrets_of(texts):
-    """Return what nobody may see of these keys: their random parts, since the prefix is no secret, and their digests."""
+    """Return what nobody may see of these keys: their digests and their random parts; the prefix is no secret."""
     return {*(text.removeprefix("notes_")[:32] for text in texts), *(keys.digest(text) for text in texts)}
 
 
