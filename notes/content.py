@@ -6,6 +6,8 @@ stricter now.
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.conf import settings
 
@@ -24,24 +26,24 @@ BLANK = re.compile("[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159
 class NotAllowed(Exception):
     """A note may not hold this. `detail` is a sentence for whoever wrote it, `code` is for programs."""
 
-    def __init__(self, field, code, detail):
+    def __init__(self, field: str, code: str, detail: str) -> None:
         super().__init__(detail)
         self.field, self.code, self.detail = field, code, detail
 
 
-def allowed(columns, stored=None):
+def allowed(columns: dict[str, Any], stored: object = None) -> dict[str, Any]:
     """Return these columns of a note in their normal form. `stored` is the note to be changed, if any.
 
     Raises NotAllowed. Columns other than title, body and tags are returned unchanged.
     """
-    rules = {"title": title, "body": body, "tags": tags}
+    rules: dict[str, Callable[..., Any]] = {"title": title, "body": body, "tags": tags}
     return {
         name: rules[name](value, getattr(stored, name, None)) if name in rules else value
         for name, value in columns.items()
     }
 
 
-def title(text, stored=None):
+def title(text: str, stored: str | None = None) -> str:
     if text == stored:
         return text
     refuse_unstorable("title", text)
@@ -53,7 +55,7 @@ def title(text, stored=None):
     return text
 
 
-def body(text, stored=None):
+def body(text: str, stored: str | None = None) -> str:
     if text == stored:
         return text
     refuse_unstorable("body", text)
@@ -61,7 +63,7 @@ def body(text, stored=None):
     return text
 
 
-def refuse_long_body(chars, stored=None):
+def refuse_long_body(chars: int, stored: str | None = None) -> None:
     """Raise NotAllowed for a body of this many characters.
 
     A stored body that exceeds a lowered limit may stay, but not grow.
@@ -71,7 +73,7 @@ def refuse_long_body(chars, stored=None):
         raise NotAllowed("body", "max_length", f"A body has at most {limit} characters; this one has {chars}.")
 
 
-def tags(names, stored=None):
+def tags(names: Iterable[str], stored: list[str] | None = None) -> list[str]:
     """Return the tags as `tag` does. Of tags that differ only in case, the first stays."""
     normal = unique(map(normalize, names))
     if normal == stored:
@@ -83,7 +85,7 @@ def tags(names, stored=None):
     return normal
 
 
-def tag(name):
+def tag(name: str) -> str:
     """Return the tag trimmed and in Unicode NFC. The limit applies to that form, since NFC can lengthen a text."""
     name = normalize(name)
     refuse_unstorable("tags", name, noun="tag")
@@ -97,29 +99,29 @@ def tag(name):
     return name
 
 
-def normalize(name):
+def normalize(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
-def unique(names):
+def unique(names: Iterable[str]) -> list[str]:
     """Return each tag once, in its first spelling and in order."""
-    first = {}
+    first: dict[str, str] = {}
     for name in names:
         first.setdefault(folded(name), name)
     return list(first.values())
 
 
-def folded(name):
+def folded(name: str) -> str:
     """Return the form that all spellings of a tag share."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name.strip()).casefold())
 
 
-def split_tags(line):
+def split_tags(line: str) -> list[str]:
     """Return the tags of comma-separated text: how people type them into a form."""
     return [part.strip() for part in line.split(",") if part.strip()]
 
 
-def is_visible(text):
+def is_visible(text: str) -> bool:
     """Tell whether the text has a visible character, by its Unicode category.
 
     Characters that this Python does not know yet (new emoji and scripts) count as visible.
@@ -127,7 +129,7 @@ def is_visible(text):
     return any(unicodedata.category(char) not in UNSEEN and not BLANK.match(char) for char in text)
 
 
-def refuse_unstorable(field, text, *, noun=None):
+def refuse_unstorable(field: str, text: str, *, noun: str | None = None) -> None:
     """Raise NotAllowed for NUL and lone surrogates: no database column and no UTF-8 answer can hold them."""
     if "\x00" in text:
         detail = f"A {noun or field} has no NUL character in it."

@@ -3,12 +3,14 @@
 import logging
 import sys
 from http import HTTPStatus
+from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
 
@@ -36,7 +38,7 @@ RETRY_AFTER_SECONDS = 5
 MAX_ERRORS = 100
 
 
-def problem(request, error):
+def problem(request: Request, error: exceptions.APIException) -> dict[str, Any]:
     """Return the error body of an APIException as a dict.
 
     A 400 always has `errors`, a list of {"field", "code", "detail"}.
@@ -60,7 +62,7 @@ def problem(request, error):
     return {**body, **error.members} if isinstance(error, Problem) else body
 
 
-def headers_of(error):
+def headers_of(error: exceptions.APIException) -> dict[str, Any]:
     """Return the headers of an answer with this error."""
     headers = {}
     if getattr(error, "auth_header", None):
@@ -72,16 +74,16 @@ def headers_of(error):
     return headers
 
 
-def problem_response(request, error):
+def problem_response(request: Request, error: exceptions.APIException) -> JsonResponse:
     """Return the error as a plain Django response, for what fails outside DRF."""
     body, headers = problem(request, error), headers_of(error)
     return JsonResponse(body, status=error.status_code, headers=headers, content_type=MEDIA_TYPE)
 
 
-def exception_handler(error, context):
+def exception_handler(exception: Exception, context: dict[str, Any]) -> Response:
     """Answer any exception of an API view with the one error body. Log an unexpected one with its traceback."""
     request = context["request"]
-    error = api_error(request, error)
+    error = api_error(request, exception)
     if isinstance(error, (exceptions.AuthenticationFailed, exceptions.Throttled)):
         audit.log_refusal(error.get_codes(), request, by=getattr(error, "writer_id", None))
     body = problem(request, error)
@@ -97,7 +99,7 @@ def exception_handler(error, context):
     return response
 
 
-def api_error(request, error):
+def api_error(request: Request, error: Exception) -> exceptions.APIException:
     """Return an APIException that says no more of the error than a client may know."""
     if isinstance(error, exceptions.APIException):
         return error
@@ -112,7 +114,7 @@ def api_error(request, error):
     return unexpected(request, error)
 
 
-def unexpected(request, error):
+def unexpected(request: Request, error: BaseException | None) -> Problem:
     """Log the exception under the request's id. Return a Problem that says no more than a client may know."""
     # Under load there are many TooManyWriters, and their cause is known: they need no traceback.
     is_known = isinstance(error, databases.TooManyWriters)
@@ -122,7 +124,7 @@ def unexpected(request, error):
     return ServerError()
 
 
-def what_to_do(request):
+def what_to_do(request: Request) -> str:
     if request.method in SAFE_METHODS:
         return "Try again."
     if not is_api(request):
@@ -132,7 +134,7 @@ def what_to_do(request):
     return "Nothing was stored; try again."
 
 
-def flat_errors(details, field=""):
+def flat_errors(details: Any, field: str = "") -> list[dict[str, str]]:
     """Return DRF's nested error details as a flat list, children as `tags.3`."""
     # A leaf. Fields named "message" and "code" would hold lists here, not text.
     if isinstance(details, dict) and set(details) == {"message", "code"} and isinstance(details["message"], str):
@@ -148,23 +150,23 @@ def flat_errors(details, field=""):
     ]
 
 
-def summary(errors):
+def summary(errors: list[dict[str, str]]) -> str:
     shown = [f"{error['field']}: {error['detail']}" if error["field"] else error["detail"] for error in errors[:3]]
     more = len(errors) - len(shown)
     return " ".join(shown) + (f" (and {more} more)" if more else "")
 
 
-def page(status_code):
+def page(status_code: int) -> HttpResponse:
     """Return a page for people. Django's own page would read a broken form a second time, and fail again."""
     phrase = HTTPStatus(status_code).phrase
     return HttpResponse(f'<!doctype html><html lang="en"><title>{phrase}</title><h1>{phrase}</h1>', status=status_code)
 
 
-def is_api(request):
+def is_api(request: Request) -> bool:
     return request.path.startswith("/api/")
 
 
-def bad_request(request, exception):
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400: a hostile Host header, too many form fields, and the like."""
     if isinstance(exception, RequestDataTooBig):
         return problem_response(request, RequestTooLarge())
@@ -173,22 +175,22 @@ def bad_request(request, exception):
     return page(400)
 
 
-def permission_denied(request, exception):
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     return problem_response(request, Forbidden()) if is_api(request) else page(403)
 
 
-def csrf_failure(request, reason=""):
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's CSRF_FAILURE_VIEW: forms of the admin and the login page."""
     return HttpResponse(
         "Your session has ended or cookies are blocked. Go back, reload the page, try again.", status=403
     )
 
 
-def page_not_found(request, exception):
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return problem_response(request, NothingHere()) if is_api(request) else page(404)
 
 
-def server_error(request):
+def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, called while the exception is being handled."""
     error = unexpected(request, sys.exc_info()[1])
     if is_api(request) or isinstance(error, DatabaseUnavailable):

@@ -1,24 +1,29 @@
 """Our own errors, each with its code. The table in codes.py gives the status and the meaning of each code."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from rest_framework.exceptions import APIException, AuthenticationFailed
 
 from notes.api.codes import CODES
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Problem(APIException):
     """One of our own errors. `members` are added to its body (RFC 9457, 3.2)."""
 
-    def __init__(self, detail=None, **members):
+    def __init__(self, detail: str | None = None, **members: Any) -> None:
         super().__init__(detail)
         self.status_code = CODES[self.default_code].status
         self.members = members
 
 
-def raises(*errors):
+def raises(*errors: type[APIException]) -> Callable[[F], F]:
     """Name the errors that a function may raise, besides those of every request. The OpenAPI document shows them."""
 
-    def named(function):
-        function.raises = frozenset(errors)
+    def named(function: F) -> F:
+        function.raises = frozenset(errors)  # type: ignore[attr-defined]
         return function
 
     return named
@@ -64,7 +69,7 @@ class NothingHere(Problem):
 class RefusedKey(Problem, AuthenticationFailed):
     """A refused API key. `writer_id` tells the log which key it was, if that is known."""
 
-    def __init__(self, writer_id=None):
+    def __init__(self, writer_id: str | None = None) -> None:
         super().__init__()
         self.writer_id = writer_id
 
