@@ -93,7 +93,8 @@ class Note(models.Model):
     # learn from a taken id what another one holds.
     id = models.BigAutoField(primary_key=True)
     uuid = models.UUIDField("id", default=uuid_utils.compat.uuid7, editable=False)
-    notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="notes", editable=False)
+    # Here and in Revision the constraints below begin with the key: an index of its own would only cost writes.
+    notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="notes", editable=False, db_index=False)
     title = models.CharField(max_length=MAX_TITLE_CHARS)
     body = models.TextField(blank=True)
     tags = models.JSONField(default=list, blank=True)
@@ -142,9 +143,9 @@ class Revision(models.Model):
     CREATE, EDIT, TRASH, RESTORE, PURGE = "create", "edit", "trash", "restore", "purge"
     ACTIONS = [CREATE, EDIT, TRASH, RESTORE, PURGE]
 
-    notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="revisions")
+    notebook = models.ForeignKey(Notebook, models.PROTECT, related_name="revisions", db_index=False)
     number = models.PositiveBigIntegerField()
-    note = models.ForeignKey(Note, models.PROTECT, related_name="revisions")
+    note = models.ForeignKey(Note, models.PROTECT, related_name="revisions", db_index=False)
     action = models.CharField(max_length=10, choices=[(action, action) for action in ACTIONS])
     changed = models.JSONField("columns that the write changed", default=list)
     title = models.CharField(max_length=MAX_TITLE_CHARS, null=True)  # noqa: DJ001  (None means erased)

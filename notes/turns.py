@@ -1,5 +1,6 @@
 """Whose turn it is, among the threads of one process. No ORM, no HTTP."""
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ class Turns:
 
 
 # More requests at a time would only fight for Python's interpreter lock.
-requests = Turns(at_once=8, places=1_000)
+requests = Turns(at_once=8, places=sys.maxsize)
 here = threading.local()
 
 
