@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from notes import content, models
 from notes.api.fields import Count, Limit, Moment, NoteId, Tag, Tags, Text, held_to
+from notes.api.representation import FromRow
 from notes.models import LEVELS, Revision, one_line
 from notes.search.highlights import highlights
 
@@ -44,7 +45,7 @@ class StrictSerializer(serializers.Serializer):
         return type(value) is type(present) and value == present
 
 
-class NoteSerializer(StrictSerializer):
+class NoteSerializer(FromRow, StrictSerializer):
     """A note. What only the server sets may be sent back as it was received; changed, it is refused."""
 
     id = NoteId(source="uuid", read_only=True, help_text="A UUID; those made here sort by time (UUIDv7).")
@@ -103,11 +104,17 @@ class ListedNoteSerializer(NoteSerializer):
     def __init__(self, *args, query=None, only=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.query = query
+        self.only = only
         self.highlight_chars = HIGHLIGHT_CHARS_OF_A_PAGE
-        if not (query and query.wanted):
-            self.fields.pop("highlights")
-        for name in set(self.fields) - set(only or self.fields):
-            self.fields.pop(name)
+
+    def readers(self):
+        return [reader for reader in super().readers() if self.only is None or reader[0] in self.only]
+
+    def to_representation(self, note):
+        shown = super().to_representation(note)
+        if self.query and self.query.wanted and (self.only is None or "highlights" in self.only):
+            shown["highlights"] = self.get_highlights(note)
+        return shown
 
     def get_highlights(self, note):
         body = note.body[: min(HIGHLIGHT_CHARS, self.highlight_chars)]
