@@ -140,6 +140,7 @@ def test_no_start_makes_up_for_a_lost_file(path, start):
     assert not path.exists()
 
 
+@pytest.mark.prove
 @pytest.mark.once
 def test_the_first_make_run_makes_a_database_and_no_later_one_does(tmp_path):
     folder = tmp_path / "a first clone"

@@ -103,6 +103,7 @@ def break_the_code(execute, sql, params, many, context):
     raise RuntimeError("an error of ours")
 
 
+@pytest.mark.prove
 @pytest.mark.django_db(transaction=True)
 def test_a_whole_run_shows_each_new_key_once_and_no_other_key_nor_digest(
     run, people, browser, notebook, note, by, tmp_path, caplog, capfd, settings

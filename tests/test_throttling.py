@@ -226,6 +226,7 @@ def test_each_address_behind_a_proxy_has_a_count_of_its_own(stranger, settings):
 # Wrong keys
 
 
+@pytest.mark.prove
 @pytest.mark.once
 def test_three_thousand_wrong_keys_are_429s_beyond_the_rate(notebook, settings):
     settings.NOTES_RATE_FAILURES = (20, DAY)
