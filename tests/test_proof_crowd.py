@@ -37,7 +37,8 @@ def test_no_request_fails_while_programs_and_people_do_everything_at_once(notebo
         people = threads.map(lambda session: in_the_admin(server.url, session, pks), sessions)
         seen, seen_by_people = set().union(*programs), set().union(*people)
 
-    assert seen == {200, 201, 204, 404, 409, 412, 422}
+    # By chance a request is repeated, under its key, after its note was purged: a 410.
+    assert seen - {410} == {200, 201, 204, 404, 409, 412, 422}
     # A form is shown again if somebody else was quicker.
     assert seen_by_people <= {200, 302}
     assert Note.objects.filter(title="Added").count() == PEOPLE * FORMS_OF_EACH
