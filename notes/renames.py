@@ -53,10 +53,10 @@ def go_on(door, rename):
     """Rename the tag on the next notes. If none are left, mark the renaming as finished."""
     positions, last = next_in_index(rename) if rename.goes_by_index else next_in_rows(rename)
     if last is not None:
-        notes = bounded(rename.notebook.notes.live().filter(position__in=positions))
+        notes, is_cut = bounded(rename.notebook.notes.live().filter(position__in=positions))
         rename.notes += door.replace_tag(notes, rename.old, rename.new)
         rename.seen += len(notes)
-        rename.position = last if len(notes) == len(positions) else notes[-1].position
+        rename.position = notes[-1].position if is_cut else last
     elif rename.goes_by_index and is_left(rename):
         rename.goes_by_index, rename.position = False, None
     else:
@@ -97,7 +97,11 @@ def is_left(rename):
 
 
 def bounded(notes):
-    """Return the first of these notes by position: up to MAX_CHARS of text, but at least one note."""
-    lengths = list(notes.order_by("position").values_list("position", Length("body")))
-    fitting = sum(total <= MAX_CHARS for total in accumulate(length for _, length in lengths))
-    return list(notes.order_by("position")[: max(1, fitting)])
+    """Return (the first of these notes by position, whether there are more).
+
+    They have up to MAX_CHARS of text; a single longer note comes alone.
+    """
+    notes = notes.order_by("position")
+    totals = list(accumulate(notes.values_list(Length("body"), flat=True)))
+    fitting = max(1, sum(total <= MAX_CHARS for total in totals))
+    return list(notes[:fitting]), fitting < len(totals)

@@ -306,3 +306,13 @@ def test_pruning_forgets_renames_together_with_their_receipts(operator, many):
     call_command("prune_revisions", "--days=365", stdout=StringIO())
 
     assert (Receipt.objects.count(), TagRename.objects.count()) == (0, 0)
+
+
+def test_a_rename_passes_over_what_the_index_has_and_the_notebook_has_not(operator, many, notebook):
+    lost = [note.pk for note in many[:3]]
+    Note.objects.filter(pk__in=lost).update(deleted_at=timezone.now())
+
+    response = rename(operator)
+
+    assert (response.status_code, response.json()["notes"]) == (200, MANY - len(lost))
+    assert not TagRename.objects.running().exists()
