@@ -2,7 +2,9 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Self
+from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
@@ -10,6 +12,7 @@ from django.db.models import F, Func, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.lookups import In
 
+from notes.prepared import Parameter, Prepared
 from notes.search import index
 from notes.search.engine import SQL, NotebookOfIndex, PositionRange
 from notes.search.query import Query, Term
@@ -58,7 +61,10 @@ class Short(ByteLength):
 class NotebookQuerySet(models.QuerySet):
     def default(self) -> Any:
         """Return the notebook that the operator's API_KEY, the staff and readers without a key use."""
-        return self.get(name=self.model.DEFAULT_NAME)
+        notebook = default_notebook(self.model).first()
+        if notebook is None:
+            raise self.model.DoesNotExist("The default notebook is missing: `migrate` makes it.")
+        return notebook
 
     def index_has_changed(self, search_format: int) -> int:
         """Store the format of the index and raise its generation: lists sent before no longer count as current."""
@@ -66,6 +72,11 @@ class NotebookQuerySet(models.QuerySet):
 
     def wrongly_indexed(self) -> Self:
         return self.exclude(search_format=index.FORMAT)
+
+
+@cache
+def default_notebook(model: Any) -> Prepared[Any]:
+    return Prepared(lambda: model.objects.filter(name=model.DEFAULT_NAME))
 
 
 def first_position(created_at: datetime) -> int:
@@ -84,6 +95,10 @@ def positions_between(after: datetime | None, before: datetime | None) -> Positi
 
 
 class NoteQuerySet(models.QuerySet):
+    def with_uuid(self, notebook: Any, uuid: UUID, among: str = "live") -> Any:
+        """Return the notebook's note with this id, or None. `among` names one of the methods below."""
+        return note_with_uuid(self.model, among).first(notebook=notebook.pk, uuid=uuid)
+
     def live(self) -> Self:
         return self.filter(deleted_at=None)
 
@@ -122,6 +137,12 @@ class NoteQuerySet(models.QuerySet):
         return self.filter(revision__gt=number).order_by("revision")
 
 
+@cache
+def note_with_uuid(model: Any, among: str) -> Prepared[Any]:
+    conditions = {name: Parameter(name, model._meta.get_field(name)) for name in ("notebook", "uuid")}
+    return Prepared(lambda: getattr(model.objects, among)().filter(**conditions))
+
+
 class RevisionQuerySet(models.QuerySet):
     def kept(self) -> Self:
         return self.filter(body__isnull=False)
@@ -143,6 +164,16 @@ class RevisionQuerySet(models.QuerySet):
 class ApiKeyQuerySet(models.QuerySet):
     def unrevoked(self) -> Self:
         return self.filter(revoked_at=None)
+
+    def with_digest(self, digest: str) -> Any:
+        """Return the key with this digest, revoked or expired too, or None. Its notebook comes with it."""
+        return key_with_digest(self.model).first(digest=digest)
+
+
+@cache
+def key_with_digest(model: Any) -> Prepared[Any]:
+    digest = Parameter("digest", model._meta.get_field("digest"))
+    return Prepared(lambda: model.objects.select_related("notebook").filter(digest=digest))
 
 
 class TagQuerySet(models.QuerySet):

@@ -29,6 +29,7 @@ FLOORS = [
         "notes.diffs",
         "notes.words",
         "notes.databases",
+        "notes.prepared",
     ],
     ["notes.turns"],
 ]

@@ -63,7 +63,7 @@ def key_of(text):
         return OperatorKey()
     if not keys.is_well_formed(text):
         raise MalformedKey
-    key = ApiKey.objects.select_related("notebook").filter(digest=keys.digest(text)).first()
+    key = ApiKey.objects.with_digest(keys.digest(text))
     if key is None:
         raise WrongKey
     return key

@@ -44,17 +44,20 @@ class Outcome:
     note: Note
 
 
-def found(notes, note_id):
-    """Return the one of these notes with this id. Raise NotFound if there is none, or if the id is no UUID."""
+def found(notebook, note_id, among="live"):
+    """Return the note with this id, `among` the live, the trashed or the unpurged ones.
+
+    Raise NotFound if there is none, or if the id is no UUID.
+    """
     uuid = parsed_uuid(note_id)
-    note = notes.filter(uuid=uuid).first() if uuid else None
+    note = Note.objects.with_uuid(notebook, uuid, among) if uuid else None
     if note is None:
         raise NotFound("Note not found.")
     return note
 
 
-def expected_note(notes, note_id, expected):
-    note = found(notes, note_id)
+def expected_note(door, note_id, expected, among="live"):
+    note = found(door.notebook, note_id, among)
     raise_412_if_changed(expected, note)
     return note
 
@@ -83,10 +86,10 @@ def raise_409_if_taken(notebook, uuid):
 @raises(NotFound, IdTaken, PreconditionFailed, PreconditionRequired)
 def update(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
-    notes, uuid = door.notebook.notes.live(), parsed_uuid(note_id)
-    if expected == Expected(if_none_match=ANY) and uuid and not notes.filter(uuid=uuid).exists():
+    uuid = parsed_uuid(note_id)
+    if expected == Expected(if_none_match=ANY) and uuid and not Note.objects.with_uuid(door.notebook, uuid):
         return created(door, {**valid(NoteSerializer, fields, Note(uuid=uuid)), "uuid": uuid})
-    note = expected_note(notes, note_id, expected)
+    note = expected_note(door, note_id, expected)
     door.edit(note, **valid(NoteSerializer, fields, note))
     return Outcome(200, note)
 
@@ -94,7 +97,7 @@ def update(door, note_id, fields, expected):
 @raises(NotFound, PreconditionFailed, PreconditionRequired)
 def patch(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
-    note = expected_note(door.notebook.notes.live(), note_id, expected)
+    note = expected_note(door, note_id, expected)
     door.edit(note, **valid(NoteSerializer, fields, note, partial=True))
     return Outcome(200, note)
 
@@ -102,7 +105,7 @@ def patch(door, note_id, fields, expected):
 @raises(NotFound, PreconditionFailed, PreconditionRequired)
 def delete(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
-    note = expected_note(door.notebook.notes.live(), note_id, expected)
+    note = expected_note(door, note_id, expected)
     valid(NothingSerializer, fields)
     door.trash(note)
     return Outcome(204, note)
@@ -110,7 +113,7 @@ def delete(door, note_id, fields, expected):
 
 @raises(NotFound, PreconditionFailed)
 def restore(door, note_id, fields, expected):
-    note = expected_note(door.notebook.notes.unpurged(), note_id, expected)
+    note = expected_note(door, note_id, expected, among="unpurged")
     valid(NothingSerializer, fields)
     door.restore(note)
     return Outcome(200, note)
@@ -119,7 +122,7 @@ def restore(door, note_id, fields, expected):
 @raises(NotFound, PreconditionFailed, PreconditionRequired)
 def purge(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
-    note = expected_note(door.notebook.notes.trashed(), note_id, expected)
+    note = expected_note(door, note_id, expected, among="trashed")
     valid(NothingSerializer, fields)
     door.purge(note)
     index.erase_after_commit()
@@ -128,19 +131,19 @@ def purge(door, note_id, fields, expected):
 
 @raises(NotFound, PreconditionFailed)
 def append(door, note_id, fields, expected):
-    note = expected_note(door.notebook.notes.live(), note_id, expected)
+    note = expected_note(door, note_id, expected)
     return with_body(door, note, note.body + valid(TextSerializer, fields)["text"])
 
 
 @raises(NotFound, PreconditionFailed)
 def prepend(door, note_id, fields, expected):
-    note = expected_note(door.notebook.notes.live(), note_id, expected)
+    note = expected_note(door, note_id, expected)
     return with_body(door, note, valid(TextSerializer, fields)["text"] + note.body)
 
 
 @raises(NotFound, MatchCount, PreconditionFailed)
 def replace(door, note_id, fields, expected):
-    note = expected_note(door.notebook.notes.live(), note_id, expected)
+    note = expected_note(door, note_id, expected)
     wanted = valid(ReplaceSerializer, fields)
     matches = note.body.count(wanted["find"])
     if matches != wanted["count"]:
@@ -164,7 +167,7 @@ def found_revision(revisions, number):
 @raises(NotFound, PreconditionFailed, PreconditionRequired)
 def restore_revision(door, note_id, fields, expected, *, number):
     raise_428_if_unconditional(expected)
-    note = expected_note(door.notebook.notes.live(), note_id, expected)
+    note = expected_note(door, note_id, expected)
     valid(NothingSerializer, fields)
     revision = found_revision(note.revisions.kept(), number)
     door.revert(note, revision)

@@ -69,7 +69,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
     writes = {"restore": operations.restore_revision}
 
     def get_queryset(self):
-        note = operations.found(self.notebook.notes.unpurged(), self.kwargs["id"])
+        note = operations.found(self.notebook, self.kwargs["id"], among="unpurged")
         revisions = note.revisions.kept()
         return revisions.defer("title", "body", "tags") if self.action == "list" else revisions
 

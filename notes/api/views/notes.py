@@ -78,7 +78,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         return NewNoteSerializer if self.action == "create" else super().get_serializer_class()
 
     def get_object(self):
-        return operations.found(self.get_queryset(), self.kwargs["id"])
+        return operations.found(self.notebook, self.kwargs["id"])
 
     def list(self, request, *args, **kwargs):
         # Read all parameters first: a request that deserves a 400 must not get a 304 (RFC 9110, 13.2.1).
