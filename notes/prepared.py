@@ -43,11 +43,21 @@ class Prepared(Generic[M]):
         return compiler
 
     @cached_property
+    def own(self) -> tuple[type[M], slice, list[str]]:
+        """The model, where its own columns stand in a row, and their names."""
+        fields = self.compiled.klass_info["select_fields"]
+        own = slice(fields[0], fields[-1] + 1)
+        return self.compiled.klass_info["model"], own, self.columns[own]
+
+    @cached_property
+    def annotations(self) -> list[tuple[str, int]]:
+        return list((self.compiled.annotation_col_map or {}).items())
+
+    @cached_property
     def columns(self) -> list[str]:
         """The attributes that the columns of a row become, in their order."""
-        select, annotations = self.compiled.select, self.compiled.annotation_col_map or {}
-        names = [getattr(getattr(expression, "target", None), "attname", "") for expression, _, _ in select]
-        for name, place in annotations.items():
+        names = [getattr(getattr(expression, "target", None), "attname", "") for expression, *_ in self.compiled.select]
+        for name, place in self.annotations:
             names[place] = name
         return names
 
@@ -79,11 +89,10 @@ class Prepared(Generic[M]):
         for place, functions, expression in self.converters:
             for convert in functions:
                 converted[place] = convert(converted[place], expression, connection)
-        own = self.compiled.klass_info["select_fields"]
-        names = self.columns[own[0] : own[-1] + 1]
-        model = self.compiled.klass_info["model"].from_db(DEFAULT_DB_ALIAS, names, converted[own[0] : own[-1] + 1])
+        model_class, own, names = self.own
+        model = model_class.from_db(DEFAULT_DB_ALIAS, names, converted[own])
         for related in self.related:
             related.populate(converted, model)
-        for name, place in (self.compiled.annotation_col_map or {}).items():
+        for name, place in self.annotations:
             setattr(model, name, converted[place])
         return model

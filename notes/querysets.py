@@ -132,7 +132,7 @@ class NoteQuerySet(models.QuerySet):
     def unpurged(self) -> Self:
         return self.filter(purged_at=None)
 
-    def changed_after(self, number: int) -> Self:
+    def changed_after(self, number: int | Parameter) -> Self:
         """Return the notes last written after this write, in the order of their last writes; deleted notes too."""
         return self.filter(revision__gt=number).order_by("revision")
 

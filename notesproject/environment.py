@@ -143,6 +143,8 @@ def database(url):
                 # A deferred transaction that has read cannot become a writer while another writes: it fails at
                 # once, whatever the timeout. IMMEDIATE takes its turn at the start instead.
                 "transaction_mode": "IMMEDIATE",
+                # The driver need not make datetimes of its rows: Django does so for models, and answers show the text.
+                "detect_types": 0,
                 # A write waits this long for others before it is a 503.
                 "timeout": WAIT_SECONDS,
                 # FULL: an acknowledged write survives a power cut.

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from django.core.management import call_command
 
-from notes.api.pagination import page_with_bodies
+from notes.api.pagination import read_with_bodies
 from notes.api.views import sync
 from notes.door import Door
 from tests.writing import create_notes
@@ -81,9 +81,9 @@ def test_a_stranger_sees_only_that_a_deleted_note_is_gone(operator, stranger, no
 def test_rows_younger_than_the_notebook_as_it_was_read_are_not_sent_again(operator, notebook, note, monkeypatch):
     def write_and_read(*args, **options):
         operator.patch(f"{NOTES}/{note.uuid}", {"title": "Younger"})
-        return page_with_bodies(*args, **options)
+        return read_with_bodies(*args, **options)
 
-    monkeypatch.setattr(sync, "page_with_bodies", write_and_read)
+    monkeypatch.setattr(sync, "read_with_bodies", write_and_read)
     feed = operator.get(CHANGES, {"since": 0}).json()
     monkeypatch.undo()
 

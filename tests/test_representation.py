@@ -6,8 +6,9 @@ import pytest
 from rest_framework import serializers
 
 from notes.api.representation import FromRow
-from notes.api.serializers import ListedNoteSerializer, NewNoteSerializer, NoteSerializer, TrashedNoteSerializer
+from notes.api.serializers import NewNoteSerializer, NoteSerializer, TrashedNoteSerializer
 from notes.models import Note, Notebook
+from notes.prepared import Parameter, Prepared
 
 MOMENTS = [
     datetime(2026, 1, 2, 3, 4, 5, 678, UTC),
@@ -52,15 +53,36 @@ def test_a_row_is_shown_as_the_fields_of_its_serializer_say(serializer_class, mo
     assert list(shown) == list(serializer.fields)
 
 
-@pytest.mark.once
+@pytest.mark.django_db
 @pytest.mark.parametrize("only", [None, ["id", "title"], ["body"]])
-def test_a_row_of_a_list_has_the_fields_that_were_asked_for(only):
-    serializer, note = ListedNoteSerializer(only=only), note_with("text", MOMENTS[0])
+@pytest.mark.parametrize("moment", MOMENTS[:3])
+@pytest.mark.parametrize("text", [text for text in TEXTS if "\0" not in text], ids=range(len(TEXTS) - 1))
+def test_a_row_of_the_database_is_shown_as_the_serializer_shows_its_note(notebook, moment, text, only):
+    note = note_with(text, moment)
+    note.notebook, note.position, note.revision = notebook, 1, 2**62
+    note.save(force_insert=True)
+    query = Prepared(lambda: Note.objects.with_short_bodies() if len(text) < 1000 else Note.objects.all())
 
-    shown = serializer.to_representation(note)
+    [shown] = TrashedNoteSerializer.of_rows(query, query.rows(), only)
 
-    said = dict(serializers.Serializer.to_representation(NoteSerializer(), note))
+    [loaded] = Note.objects.all()
+    said = dict(serializers.Serializer.to_representation(TrashedNoteSerializer(), loaded))
     assert shown == {name: value for name, value in said.items() if only is None or name in only}
+
+
+@pytest.mark.django_db
+def test_a_prepared_query_gives_the_notes_of_its_queryset(notebook, note):
+    uuid = Parameter("uuid", Note._meta.get_field("uuid"))
+    queryset = Note.objects.select_related("notebook").with_short_bodies()
+    query = Prepared(lambda: queryset.filter(uuid=uuid))
+
+    found = query.first(uuid=note.uuid)
+
+    expected = queryset.get(uuid=note.uuid)
+    for name in [*(field.attname for field in Note._meta.fields), "body_bytes", "short_body"]:
+        assert getattr(found, name) == getattr(expected, name)
+    assert found.notebook == notebook
+    assert query.first(uuid=notebook.epoch) is None
 
 
 @pytest.mark.once

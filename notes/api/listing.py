@@ -7,9 +7,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from notes.api.fields import Moment, Text
-from notes.api.pagination import LinkedPage, PageParams, PageRequest
+from notes.api.pagination import Page, PageParams, PageRequest, PagesOf
 from notes.api.query_params import Ids, Names, invalid_parameter
-from notes.models import Notebook
+from notes.models import Note, Notebook
+from notes.prepared import Parameter, Prepared
 from notes.querysets import positions_between
 from notes.search import index
 from notes.search.engine import Hit, PositionRange
@@ -26,6 +27,10 @@ ORDERS = {
 }
 # Orders in which the index can stream its hits.
 SEARCH_ORDERS = {"relevance", "created_at", "-created_at"}
+# The list without a search and without bounds, which most requests are for.
+OF_NOTEBOOK = {"notebook": Parameter("notebook", Note._meta.get_field("notebook"))}
+ALL_NOTES = PagesOf(lambda: Note.objects.live().filter(**OF_NOTEBOOK))
+ALL_NOTES_WITHOUT_BODIES = PagesOf(lambda: Note.objects.live().filter(**OF_NOTEBOOK).defer("body"))
 BOUNDS = {"created_after", "created_before", "updated_after", "updated_before", "ids"}
 
 
@@ -82,17 +87,21 @@ class ListRequest(PageRequest):
         self.query = Query((*params["q"].terms, *tags)) if "q" in params else Query(tuple(tags))
         self.ordering: str = params.get("ordering", "relevance" if "q" in params else "-created_at")
 
-    def page(self) -> LinkedPage:
+    def page(self) -> Page:
         if self.finds_nothing:
-            return LinkedPage([])
+            return Page()
         is_search = bool(self.query.terms)
         if is_search and self.ordering in SEARCH_ORDERS:
             return self.page_of_hits()
+        order = ORDERS[self.ordering]
+        if not is_search and self.params.keys().isdisjoint(BOUNDS):
+            pages = ALL_NOTES if self.needs_body else ALL_NOTES_WITHOUT_BODIES
+            return self.keyset_page(pages, Note, order, with_bodies=self.needs_body, notebook=self.notebook.pk)
         notes = self.notebook.notes
         notes = notes.found_by(self.notebook, self.query) if is_search else notes.live()
-        return self.keyset_page(self.narrowed(notes), ORDERS[self.ordering], with_bodies=self.needs_body)
+        return self.keyset_page(PagesOf(lambda: self.narrowed(notes)), Note, order, with_bodies=self.needs_body)
 
-    def page_of_hits(self) -> LinkedPage:
+    def page_of_hits(self) -> Page:
         """Return a page in one of SEARCH_ORDERS, forwards only. Its cursor holds rank and position of the last hit."""
         notes = self.narrowed(self.notebook.notes.live())
         hits = index.page(
@@ -106,17 +115,21 @@ class ListRequest(PageRequest):
             position_range=self.position_range,
         )
         if not hits:
-            return LinkedPage([])
+            return Page()
 
-        def fetch(notes: QuerySet, count: int) -> list[Any]:
+        def read(count: int, short: bool) -> tuple[Prepared[Any], list[tuple[Any, ...] | None]]:
             positions = [hit.position for hit in hits[:count]]
+            rows = notes.filter(position__among=positions)
+            query: Prepared[Any] = Prepared(lambda: rows.with_short_bodies() if short else rows)
+            place = query.columns.index("position")
             # A hit may have been deleted since the search ran.
-            found = {note.position: note for note in notes.filter(position__among=positions)}
-            return [found.get(position) for position in positions]
+            found = {row[place]: row for row in query.rows()}
+            return query, [found.get(position) for position in positions]
 
-        rows, has_more = self.read(notes, with_bodies=self.needs_body, fetch=fetch)
-        return LinkedPage(
-            [note for note in rows if note],
+        query, rows, has_more = self.read(read, with_bodies=self.needs_body)
+        return Page(
+            query,
+            [row for row in rows if row],
             next=self.link(hits[len(rows) - 1]) if has_more else None,
         )
 

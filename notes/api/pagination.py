@@ -4,8 +4,8 @@ Every page costs the same. New rows do not shift the pages, as long as the order
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
@@ -23,6 +23,7 @@ from rest_framework.settings import api_settings
 from notes.api.query_params import QueryParams, WholeNumber, invalid_parameter
 from notes.api.throttling import count_chars
 from notes.models import Notebook
+from notes.prepared import Parameter, Prepared
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -40,23 +41,64 @@ class Cursor(NamedTuple):
     position: list[Any]
 
 
+# Rows as the database's driver gives them.
+Rows = list[tuple[Any, ...]]
+# Reads the given number of rows. The flag asks for short bodies alone (see NoteQuerySet.with_short_bodies). None stands
+# for a note that has been deleted meanwhile.
+Read = Callable[[int, bool], tuple[Prepared[Any], Sequence[tuple[Any, ...] | None]]]
+
+
 class Page(NamedTuple):
-    """The rows of one page, and whether more rows follow."""
+    """The rows of one page, the query that read them, and the addresses of the next and the previous page."""
 
-    rows: list[Any]
-    has_more: bool
-
-
-class LinkedPage(NamedTuple):
-    """The rows of one page, and the addresses of the next and the previous page."""
-
-    rows: list[Any]
+    query: Prepared[Any] | None = None
+    rows: Rows = []
     next: str | None = None
     previous: str | None = None
 
+    def values(self, *names: str) -> Iterator[list[Any]]:
+        """Yield the values of these columns, row for row."""
+        if self.query:
+            places = [place_of(self.query, name) for name in names]
+            yield from ([row[place] for place in places] for row in self.rows)
 
-# Reads the given number of rows. None stands for a note that has been deleted meanwhile.
-Fetch = Callable[[QuerySet, int], list[Any]]
+    @property
+    def models(self) -> list[Any]:
+        models = [self.query.model_of(row) for row in self.rows] if self.query else []
+        for model in models:
+            if hasattr(model, "short_body"):
+                model.body = model.short_body
+        return models
+
+
+def place_of(query: Prepared[Any], column: str) -> int:
+    """Return where a column stands in the rows; for a body that may be its short form."""
+    return query.columns.index(column if column in query.columns else f"short_{column}")
+
+
+class PagesOf:
+    """The queries for the pages of one QuerySet, each compiled once: one for each order, direction and length."""
+
+    def __init__(self, rows: Callable[[], QuerySet]) -> None:
+        self.rows = rows
+        self.queries: dict[tuple[Any, ...], Prepared[Any]] = {}
+
+    def query(self, order: Sequence[str], is_after: bool, count: int, short: bool) -> Prepared[Any]:
+        """Return the query for a page. If the page is after a row, its Parameters have the names of `order`."""
+        key = (*order, is_after, count, short)
+        if key not in self.queries:
+            self.queries[key] = Prepared(partial(self.build, order, is_after, count, short))
+        return self.queries[key]
+
+    def build(self, order: Sequence[str], is_after: bool, count: int, short: bool) -> QuerySet:
+        rows = self.rows().order_by(*order)
+        if is_after:
+            names = [name.removeprefix("-") for name in order]
+            last = [Parameter(name, rows.model._meta.get_field(name)) for name in names]
+            rows = rows.filter(condition_after(order, last))
+        if short:
+            rows = rows.with_short_bodies()
+        return rows[:count]
 
 
 @extend_schema_field({"type": "string"})
@@ -131,36 +173,47 @@ class PageRequest:
         cursor = signer.sign_object([self.list_digest, is_backwards, position])
         return self.request.build_absolute_uri(f"{self.request.path}?{urlencode([*query, ('cursor', cursor)])}")
 
-    def keyset_page(self, rows: QuerySet, order: Sequence[str], *, with_bodies: bool) -> LinkedPage:
-        """Return one page of a QuerySet. `order` names the columns to sort by; the last one must be unique."""
+    def keyset_page(
+        self, pages: PagesOf, model: type[Model], order: Sequence[str], *, with_bodies: bool, **values: Any
+    ) -> Page:
+        """Return one page. `order` names the columns to sort by; the last one must be unique.
+
+        `values` are for the Parameters of the rows.
+        """
         if self.is_backwards:
             order = [flipped(name) for name in order]
         names = [name.removeprefix("-") for name in order]
-        rows = rows.order_by(*order)
+        is_after = self.position is not None
         if self.position:
-            fields = [rows.model._meta.get_field(name) for name in names]
-            values = [field.to_python(text) for field, text in zip(fields, self.position)]
-            rows = rows.filter(condition_after(order, values))
-        found, has_more = self.read(rows, with_bodies=with_bodies)
-        has_next, has_previous = has_more, self.position is not None
+            fields = [model._meta.get_field(name) for name in names]
+            values |= {name: field.to_python(text) for name, field, text in zip(names, fields, self.position)}
+
+        def read(count: int, short: bool) -> tuple[Prepared[Any], Rows]:
+            query = pages.query(order, is_after, count, short)
+            return query, query.rows(**values)
+
+        query, found, has_more = self.read(read, with_bodies=with_bodies)
+        has_next, has_previous = has_more, is_after
         if self.is_backwards:
             found.reverse()
             has_next, has_previous = True, has_more
 
-        def link(row: Model, is_backwards: bool) -> str:
-            return self.link([position_text(row, name) for name in names], is_backwards=is_backwards)
+        def link(row: tuple[Any, ...], is_backwards: bool) -> str:
+            shown = query.model_of(row)
+            return self.link([position_text(shown, name) for name in names], is_backwards=is_backwards)
 
-        return LinkedPage(
+        return Page(
+            query,
             found,
             next=link(found[-1], False) if found and has_next else None,
             previous=link(found[0], True) if found and has_previous else None,
         )
 
-    def read(self, rows: QuerySet, *, with_bodies: bool, fetch: Fetch | None = None) -> Page:
-        """Return the first page of these rows."""
+    def read(self, read: Read, *, with_bodies: bool) -> tuple[Prepared[Any], list[Any], bool]:
+        """Return the query, the rows of the page, and whether more rows follow."""
         if with_bodies:
-            return page_with_bodies(rows, self.limit, self.request, fetch or first)
-        return page_of(rows, self.limit, fetch or first)
+            return read_with_bodies(read, self.limit, self.request)
+        return read_page(read, self.limit)
 
 
 class KeysetPagination(BasePagination):
@@ -168,17 +221,17 @@ class KeysetPagination(BasePagination):
 
     template = "rest_framework/pagination/previous_and_next.html"
     query_params = PageParams.names()
-    page = LinkedPage([])
+    page = Page()
 
     def paginate_queryset(self, queryset: QuerySet, request: Request, view: Any = None) -> list[Any]:
-        wanted = PageRequest.of(request, view.notebook)
-        self.page = wanted.keyset_page(queryset, view.page_order, with_bodies=view.shows_bodies)
-        return self.page.rows
+        wanted, pages = PageRequest.of(request, view.notebook), PagesOf(lambda: queryset)
+        self.page = wanted.keyset_page(pages, queryset.model, view.page_order, with_bodies=view.shows_bodies)
+        return self.page.models
 
     def get_paginated_response(self, data: Any) -> Response:
         return self.response(self.page, data)
 
-    def response(self, page: LinkedPage, data: Any) -> Response:
+    def response(self, page: Page, data: Any) -> Response:
         """Return the answer with a page of these results."""
         self.page = page
         return Response({"next": page.next, "previous": page.previous, "results": data})
@@ -200,30 +253,25 @@ class KeysetPagination(BasePagination):
         }
 
 
-def first(rows: QuerySet, count: int) -> list[Any]:
-    return list(rows[:count])
+def read_page(read: Read, limit: int, *, short: bool = False) -> tuple[Prepared[Any], list[Any], bool]:
+    query, rows = read(limit + 1, short)
+    return query, list(rows[:limit]), len(rows) > limit
 
 
-def page_of(rows: QuerySet, limit: int, fetch: Fetch = first) -> Page:
-    found = fetch(rows, limit + 1)
-    return Page(found[:limit], len(found) > limit)
-
-
-def page_with_bodies(notes: QuerySet, limit: int, request: Request, fetch: Fetch = first) -> Page:
-    """Return a page of notes with their bodies: fewer than `limit` if the bodies are long.
+def read_with_bodies(read: Read, limit: int, request: Request) -> tuple[Prepared[Any], list[Any], bool]:
+    """Read a page of notes with their bodies: fewer than `limit` if the bodies are long.
 
     One query if all bodies are short. Otherwise that query tells the lengths, and a second one reads what fits.
     """
-    page = page_of(notes.with_short_bodies(), limit, fetch)
-    lengths = accumulate(note.body_bytes if note else 0 for note in page.rows)
-    fitting = next((count for count, length in enumerate(lengths, 1) if length >= ENOUGH_BYTES), len(page.rows))
-    if any(note and note.short_body is None for note in page.rows):
-        page = page_of(notes, fitting, fetch)
-    else:
-        for note in filter(None, page.rows):
-            note.body = note.short_body
-    count_chars(request, sum(len(note.body) for note in page.rows if note))
-    return page
+    query, rows, has_more = read_page(read, limit, short=True)
+    length, body = query.columns.index("body_bytes"), query.columns.index("short_body")
+    lengths = accumulate(row[length] if row else 0 for row in rows)
+    fitting = next((count for count, total in enumerate(lengths, 1) if total >= ENOUGH_BYTES), len(rows))
+    if any(row and row[body] is None for row in rows):
+        query, rows, has_more = read_page(read, fitting)
+        body = query.columns.index("body")
+    count_chars(request, sum(len(row[body]) for row in rows if row))
+    return query, rows, has_more
 
 
 def flipped(name: str) -> str:

@@ -96,37 +96,23 @@ HIGHLIGHT_CHARS = 32_000
 HIGHLIGHT_CHARS_OF_A_PAGE = 400_000
 
 
-class ListedNoteSerializer(NoteSerializer):
-    """A note in a list: with the places where a search matches, and without the fields that were not asked for."""
-
-    highlights = serializers.SerializerMethodField()
-
-    def __init__(self, *args, query=None, only=None, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.query = query
-        self.only = only
-        self.highlight_chars = HIGHLIGHT_CHARS_OF_A_PAGE
-
-    def readers(self):
-        return [reader for reader in super().readers() if self.only is None or reader[0] in self.only]
-
-    def to_representation(self, note):
-        shown = super().to_representation(note)
-        if self.query and self.query.wanted and (self.only is None or "highlights" in self.only):
-            shown["highlights"] = self.get_highlights(note)
-        return shown
-
-    def get_highlights(self, note):
-        body = note.body[: min(HIGHLIGHT_CHARS, self.highlight_chars)]
-        self.highlight_chars -= len(body)
-        return {"title": highlights(self.query, note.title), "body": highlights(self.query, body)}
-
-
 @extend_schema_serializer(component_name="ListedNote")
-class ListedNoteSchemaSerializer(NoteSerializer):
+class ListedNoteSerializer(NoteSerializer):
     """A note in a list. With `fields` or `omit` some of its fields are not there."""
 
     highlights = HighlightsSerializer(required=False, help_text="With `q`: where it matches.")
+
+    @classmethod
+    def of_page(cls, page, search, only):
+        """Return the notes of a page with the fields in `only`, and with the places where the search matches."""
+        notes = NoteSerializer.of_rows(page.query, page.rows, only)
+        if search.wanted and (only is None or "highlights" in only):
+            left = HIGHLIGHT_CHARS_OF_A_PAGE
+            for note, (title, body) in zip(notes, page.values("title", "body")):
+                beginning = body[: min(HIGHLIGHT_CHARS, left)]
+                left -= len(beginning)
+                note["highlights"] = {"title": highlights(search, title), "body": highlights(search, beginning)}
+        return notes
 
 
 class TagSerializer(serializers.ModelSerializer):
@@ -177,9 +163,18 @@ class ChangeSerializer(NoteSerializer):
     deleted = serializers.BooleanField(help_text="True: the note is in the trash or was erased.")
 
     def to_representation(self, note):
-        if note.deleted_at:
-            return {"id": str(note.uuid), "revision": note.revision, "deleted": True}
-        return {**NoteSerializer(note).data, "deleted": False}
+        return self.change(NoteSerializer().to_representation(note), note.deleted_at)
+
+    @classmethod
+    def of_page(cls, page):
+        notes = NoteSerializer.of_rows(page.query, page.rows)
+        return [cls.change(note, deleted_at) for note, (deleted_at,) in zip(notes, page.values("deleted_at"))]
+
+    @staticmethod
+    def change(note, deleted_at):
+        if deleted_at:
+            return {"id": note["id"], "revision": note["revision"], "deleted": True}
+        return {**note, "deleted": False}
 
 
 class BatchResultSerializer(serializers.Serializer):

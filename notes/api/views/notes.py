@@ -18,7 +18,6 @@ from notes.api.preconditions import (
 from notes.api.problems import PreconditionFailed, raises
 from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, NOTE_EXAMPLE
 from notes.api.serializers import (
-    ListedNoteSchemaSerializer,
     ListedNoteSerializer,
     NewNoteSerializer,
     NoteSerializer,
@@ -31,7 +30,7 @@ from notes.api.serializers import (
     list=extend_schema(
         summary="List the notes, newest first, or search them",
         parameters=[ListParams, IF_NONE_MATCH],
-        responses=ListedNoteSchemaSerializer(many=True),
+        responses=ListedNoteSerializer(many=True),
     ),
     create=extend_schema(
         summary="Create a note",
@@ -88,8 +87,8 @@ class NoteViewSet(WritingView, ModelViewSet):
             response = Response(status=status.HTTP_304_NOT_MODIFIED)
         else:
             page = wanted.page()
-            notes = ListedNoteSerializer(page.rows, many=True, query=wanted.query, only=wanted.only)
-            response = self.paginator.response(page, notes.data)
+            notes = ListedNoteSerializer.of_page(page, wanted.query, wanted.only)
+            response = self.paginator.response(page, notes)
         if tag:
             response["ETag"] = entity_tag(tag)
         return response

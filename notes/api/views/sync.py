@@ -1,5 +1,7 @@
 """Views for clients that keep a copy: the feed of changes, and many writes at once."""
 
+from functools import partial
+
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -9,7 +11,8 @@ from notes.api import batches, retries
 from notes.api.batches import BatchSerializer
 from notes.api.fields import parsed_uuid
 from notes.api.generics import NotebookView, WritingView
-from notes.api.pagination import LimitParams, page_with_bodies
+from notes.api.listing import OF_NOTEBOOK
+from notes.api.pagination import LimitParams, Page, PagesOf, read_with_bodies
 from notes.api.preconditions import CONDITIONS
 from notes.api.problems import ResyncRequired, raises
 from notes.api.query_params import WholeNumber
@@ -19,6 +22,11 @@ from notes.api.serializers import (
     ChangeSerializer,
     ChangesSerializer,
 )
+from notes.models import Note
+from notes.prepared import Parameter
+
+SINCE = Parameter("since", Note._meta.get_field("revision"))
+CHANGES = PagesOf(lambda: Note.objects.filter(**OF_NOTEBOOK).changed_after(SINCE))
 
 
 @extend_schema_field({"type": "string", "format": "uuid"})
@@ -63,16 +71,22 @@ class ChangesView(NotebookView):
         # If nothing is new, the only query is the one for the notebook.
         notes, has_more = [], False
         if since < notebook.revision:
-            notes, has_more = page_with_bodies(notebook.notes.changed_after(since), wanted["limit"], request)
+            query, rows, has_more = read_with_bodies(partial(self.read, since), wanted["limit"], request)
+            notes = ChangeSerializer.of_page(Page(query, rows))
         # The notebook was read before the notes, so a note may have a higher revision than the notebook has here.
-        last = notes[-1].revision if notes else since
-        changes = {
-            "results": notes,
-            "revision": last if has_more else max(last, notebook.revision),
-            "epoch": notebook.epoch,
-            "has_more": has_more,
-        }
-        return Response(ChangesSerializer(changes).data)
+        last = notes[-1]["revision"] if notes else since
+        return Response(
+            {
+                "results": notes,
+                "revision": last if has_more else max(last, notebook.revision),
+                "epoch": str(notebook.epoch),
+                "has_more": has_more,
+            }
+        )
+
+    def read(self, since, count, short):
+        query = CHANGES.query(["revision"], is_after=False, count=count, short=short)
+        return query, query.rows(notebook=self.notebook.pk, since=since)
 
 
 class BatchView(WritingView):
