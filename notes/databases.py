@@ -1,5 +1,6 @@
 """Connections: whether their file is still there, what state they read, and how long they wait for a lock."""
 
+import os
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -43,7 +44,8 @@ def close_if_moved() -> None:
     if path is None:
         return
     try:
-        now: tuple[int, int] | None = (path.stat().st_dev, path.stat().st_ino)
+        file = os.stat(path)
+        now: tuple[int, int] | None = (file.st_dev, file.st_ino)
     except OSError:
         now = None
     opened = getattr(connection, "opened_file", now)

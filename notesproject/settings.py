@@ -70,6 +70,17 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 
+# What only a page for people needs. A program's request passes these by (see handler.py).
+BROWSER_MIDDLEWARE = {
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "notes.api.middleware.SessionCookieMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "axes.middleware.AxesMiddleware",
+}
+
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -169,9 +180,10 @@ REST_FRAMEWORK = {
         "notes.api.parsers.FormParser",
     ],
     "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
+        "notes.api.renderers.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "notes.api.negotiation.Negotiation",
     "DEFAULT_PAGINATION_CLASS": "notes.api.pagination.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "notes.api.schema.Schema",
     "EXCEPTION_HANDLER": "notes.api.errors.exception_handler",

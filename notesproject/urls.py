@@ -8,8 +8,9 @@ handler404 = "notes.api.errors.page_not_found"
 handler500 = "notes.api.errors.server_error"
 
 urlpatterns = [
+    # First, as Django tries one pattern after the other.
+    path("", include("notes.api.urls")),
     path("", TemplateView.as_view(template_name="notes/index.html"), name="index"),
     path("admin/", admin.site.urls),
     path("", include("rest_framework.urls")),
-    path("", include("notes.api.urls")),
 ]

@@ -2,19 +2,21 @@ import os
 import sys
 import threading
 
+import django
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notesproject.settings")
 
 from notes import database_file, turns
 from notes.api.bodies import ExactBody
+from notesproject.handler import Handler
 
 problem = database_file.problem_of(settings.DATABASES["default"])
 if problem:
     sys.exit(problem)
 
-django_application = get_wsgi_application()
+django.setup()
+django_application = Handler()
 
 from notes import renames  # noqa: E402  (its models are there once Django is set up)
 

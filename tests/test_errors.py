@@ -284,7 +284,7 @@ def test_an_unexpected_exception_is_a_500_without_a_trace_and_its_traceback_is_i
 
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
 def test_an_unexpected_exception_is_a_500_with_every_method(operator, note, monkeypatch, method):
-    monkeypatch.setattr("notes.querysets.NoteQuerySet.live", raising(RuntimeError(SECRETS)))
+    monkeypatch.setattr("notes.querysets.NoteQuerySet.with_uuid", raising(RuntimeError(SECRETS)))
 
     response = getattr(operator, method)(f"{NOTES}/{note.uuid}", {"title": "x"} if method != "get" else None)
 
@@ -304,7 +304,7 @@ def test_an_unexpected_exception_outside_rest_framework_is_a_500_without_a_trace
 
 
 def test_an_exception_while_an_answer_is_rendered_is_a_500_in_the_one_shape(operator, note, monkeypatch, log_lines):
-    monkeypatch.setattr("rest_framework.renderers.JSONRenderer.render", raising(RuntimeError(SECRETS)))
+    monkeypatch.setattr("notes.api.renderers.JSONRenderer.render", raising(RuntimeError(SECRETS)))
     operator.raise_request_exception = False
 
     response = operator.get(NOTES)

@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.permissions import SAFE_METHODS
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
@@ -26,6 +25,7 @@ from notes.api.problems import (
     RequestTooLarge,
     ServerError,
 )
+from notes.api.renderers import JSONRenderer
 from notes.content import NotAllowed
 
 logger = logging.getLogger("notes.errors")

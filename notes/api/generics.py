@@ -1,7 +1,6 @@
 """What all views of a notebook share: which notebook it is, who has access, and how a write is carried out."""
 
 from django.urls import reverse
-from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import cached_property
 from rest_framework import status
 from rest_framework.exceptions import NotAuthenticated, ParseError, ValidationError
@@ -16,6 +15,9 @@ from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
 from notes.door import Door
+
+# The Allow header of each route: DRF would look for every method on every request.
+ALLOWED = {}
 
 
 class NotebookView(APIView):
@@ -72,11 +74,20 @@ class NotebookView(APIView):
             if errors:
                 raise ValidationError(errors)
 
+    @property
+    def default_response_headers(self):
+        route = (type(self), *getattr(self, "action_map", ()))
+        if route not in ALLOWED:
+            ALLOWED[route] = ", ".join(self.allowed_methods)
+        return {
+            "Allow": ALLOWED[route],
+            # The same address shows another notebook to another key, and caches must always ask for the present state.
+            "Vary": "Accept, X-API-Key, Cookie",
+            "Cache-Control": "private, no-cache",
+        }
+
     def finalize_response(self, request, response, *args, **kwargs):
         response = super().finalize_response(request, response, *args, **kwargs)
-        # The same address shows another notebook to another key, and caches must always ask for the current state.
-        patch_vary_headers(response, ["X-API-Key"])
-        patch_cache_control(response, private=True, no_cache=True)
         for name, value in getattr(request, "rate_limit", {}).items():
             response[name] = value
         if response.accepted_renderer.format != "json":

@@ -27,7 +27,7 @@ class RequestLogMiddleware:
 
     def __call__(self, request):
         started = time.monotonic()
-        incoming = request.headers.get("X-Request-ID", "")
+        incoming = request.META.get("HTTP_X_REQUEST_ID", "")
         request.id = incoming if SANE_REQUEST_ID.fullmatch(incoming) else str(uuid_utils.compat.uuid7())
         token = request_id.current.set(request.id)
         try:

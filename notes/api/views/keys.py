@@ -49,8 +49,8 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         audit.log("key_made", request, key=key)
         key.key = text
         # This is the only answer with a secret in it: no cache may store it.
-        headers = {"Cache-Control": "no-store"}
-        return Response(NewKeyWithTextSerializer(key).data, status=status.HTTP_201_CREATED, headers=headers)
+        self.headers["Cache-Control"] = "no-store"
+        return Response(NewKeyWithTextSerializer(key).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(summary="Revoke a key", responses={204: None})
     def destroy(self, request, *args, **kwargs):

@@ -1,0 +1,89 @@
+"""A program's request passes by the middleware for browsers, and its answer is the same."""
+
+import io
+
+import pytest
+
+from notesproject.handler import Handler, is_of_program
+from tests.keys import OPERATOR_KEY
+
+NOTES = "/api/v1/notes"
+
+
+@pytest.fixture
+def handler(transactional_db):
+    return Handler()
+
+
+def environ_of(method, path, body=b"", **headers):
+    path, _, query = path.partition("?")
+    return {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "SERVER_NAME": "testserver",
+        "SERVER_PORT": "80",
+        "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_TYPE": "application/json",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.url_scheme": "http",
+        "HTTP_X_REQUEST_ID": "one",
+        **headers,
+    }
+
+
+def answer(application, environ):
+    """Return the status line, the headers, and the content."""
+    said = []
+    response = application(environ, lambda *status_and_headers: said.extend(status_and_headers))
+    content = b"".join(response)
+    response.close()
+    return said[0], sorted(said[1]), content
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers"),
+    [
+        ("GET", NOTES, b"", {}),
+        ("GET", f"{NOTES}?q=plan", b"", {"HTTP_ACCEPT": "application/json"}),
+        ("GET", NOTES, b"", {"HTTP_ACCEPT": "application/json; indent=2"}),
+        ("GET", f"{NOTES}?strange=1", b"", {}),
+        ("HEAD", NOTES, b"", {}),
+        ("GET", "/api/nothing", b"", {}),
+        ("GET", "/api/v1/trash", b"", {}),
+        ("GET", "/api/v1/trash", b"", {"HTTP_X_API_KEY": OPERATOR_KEY}),
+        ("GET", NOTES, b"", {"HTTP_X_API_KEY": "wrong"}),
+        ("GET", NOTES, b"", {"HTTP_HOST": "elsewhere.example"}),
+        ("GET", NOTES, b"", {"HTTP_ORIGIN": "https://app.example"}),
+        ("OPTIONS", NOTES, b"", {"HTTP_ORIGIN": "https://app.example", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "POST"}),
+        ("POST", NOTES, b"{}", {"HTTP_X_API_KEY": OPERATOR_KEY}),
+        ("POST", NOTES, b'{"title": "x"}', {}),
+        ("POST", NOTES, b"title=x", {"CONTENT_TYPE": "application/x-www-form-urlencoded"}),
+        ("DELETE", f"{NOTES}/nothing", b"", {"HTTP_X_API_KEY": OPERATOR_KEY}),
+    ],
+)
+def test_a_program_gets_the_answer_that_a_browser_would_get(handler, note, method, path, body, headers):
+    environ = environ_of(method, path, body, **headers)
+    assert is_of_program(environ)
+
+    [answered, expected] = [
+        answer(application, environ_of(method, path, body, **headers))
+        for application in (handler, handler.for_browsers)
+    ]
+
+    assert answered == expected
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/admin/", {}),
+        ("/", {}),
+        (NOTES, {"HTTP_COOKIE": "sessionid=x"}),
+        (NOTES, {"HTTP_ACCEPT": "text/html,application/xhtml+xml"}),
+    ],
+)
+def test_a_page_or_a_session_is_for_browsers(path, headers):
+    assert not is_of_program(environ_of("GET", path, **headers))
