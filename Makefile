@@ -1,4 +1,4 @@
-.PHONY: run serve test prove lint format lock openapi help
+.PHONY: run serve test prove bench lint format lock openapi help
 .DEFAULT_GOAL := run
 
 PYTHON ?= python3
@@ -54,6 +54,15 @@ test: .venv/installed-dev  ## The whole suite on SQLite and, beside it, on a Pos
 prove: .venv/installed-dev  ## The longer proofs, on both databases.
 	$(BIN)/python -m tests -m prove
 
+.venv-bench/installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.txt
+	@touch $@
+
+# Fifteen minutes. The long form: make bench BENCH="--sizes 1000 100000 1000000 --concurrency 1 16 64"
+bench: .venv/installed-dev .venv-bench/installed  ## The service beside its peers: processor time, throughput, memory.
+	$(BIN)/python -m benchmarks.service $(BENCH)
+
 lint: .venv/installed-dev  ## Style, common mistakes, and types at the seams.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,13 +72,14 @@ format: .venv/installed-dev  ## Mend the style where a tool can.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 # What is pinned stays so while it still fits; `make lock UPGRADE=1` takes the newest of what we use indirectly.
 lock: .venv/installed-dev  ## Write the pinned packages anew, from pyproject.toml.
-	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) --group bench --constraints requirements.txt --output-file benchmarks/requirements.txt
 
 # A test holds the committed one equal to the code.
 openapi: .venv/installed-dev  ## Write the OpenAPI document anew.

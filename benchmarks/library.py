@@ -38,17 +38,18 @@ PLANTED = {"rareword": 50_000, "middleword": 1_000, "commonword": 3, "othercommo
 FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)
 SECONDS_BETWEEN_NOTES = 315  # A million notes in ten years.
 BATCH = 10_000
+WORDS = (60, 160)  # How many a note has.
 BY = Writer(id="command:benchmark", name="benchmark")
 
 
-def note_files(count):
-    """Yield notes of 60 to 160 words, as an import reads them from files. Every run yields the same notes."""
+def note_files(count, length=WORDS):
+    """Yield notes, as an import reads them from files. Every run yields the same notes."""
     chance = random.Random(1)
     words, weights = vocabulary(chance)
     moment = FIRST_DAY
     for number in range(count):
         moment += timedelta(seconds=chance.expovariate(1 / SECONDS_BETWEEN_NOTES))
-        body = chance.choices(words, cum_weights=weights, k=chance.randint(60, 160))
+        body = chance.choices(words, cum_weights=weights, k=chance.randint(*length))
         title = chance.choices(words, cum_weights=weights, k=chance.randint(2, 7))
         for word, one_in in PLANTED.items():
             if chance.random() * one_in < 1:
@@ -76,7 +77,7 @@ def vocabulary(chance):
 
 
 @contextmanager
-def databases(folder, sizes, *, keep):
+def databases(folder, sizes, *, keep, length=WORDS):
     """Yield {size: connection} of databases with that many notes. Remove them afterwards unless they are to be kept."""
     made, first = {}, connections["default"]
     if folder:
@@ -86,7 +87,7 @@ def databases(folder, sizes, *, keep):
         for size in sizes:
             made[size] = open_database(Path(temporary or folder), size)
             use(made[size])
-            fill(size)
+            fill(size, length)
         yield made
     finally:
         for one in made.values():
@@ -124,7 +125,7 @@ def execute(statement):
     connection.close()
 
 
-def fill(size):
+def fill(size, length):
     """Import the notes as `import_notes` does, and say how fast that was, without the time to make them up."""
     call_command("migrate", verbosity=0)
     notebook = Notebook.objects.default()
@@ -132,7 +133,7 @@ def fill(size):
         return
     seconds = processor = 0
     peaks = []
-    files = note_files(size)
+    files = note_files(size, length)
     with tqdm(total=size, unit=" notes", disable=None) as bar:
         while batch := list(itertools.islice(files, BATCH)):
             began, began_processor = time.perf_counter(), time.process_time()

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.once
 
 PYPROJECT = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())
 PROJECT, DEV = PYPROJECT["project"], PYPROJECT["dependency-groups"]["dev"]
-COMPILED = ["requirements.txt", "requirements-dev.txt"]
+BENCH = PYPROJECT["dependency-groups"]["bench"]
+COMPILED = ["requirements.txt", "requirements-dev.txt", "benchmarks/requirements.txt"]
 
 
 def entries(name):
@@ -40,9 +41,7 @@ def test_no_address_of_an_index_is_in_the_file(name):
     assert not re.search(r"://|--(extra-)?index|--find-links", (BASE_DIR / name).read_text())
 
 
-@pytest.mark.parametrize(
-    ("name", "direct"), [("requirements.txt", PROJECT["dependencies"]), ("requirements-dev.txt", DEV)]
-)
+@pytest.mark.parametrize(("name", "direct"), list(zip(COMPILED, [PROJECT["dependencies"], DEV, BENCH])))
 def test_what_we_use_directly_is_compiled_as_it_is_named(name, direct):
     compiled = pinned(name)
 
@@ -67,6 +66,16 @@ def test_tests_run_with_what_the_service_runs_with():
 
     assert {package: str(service[package].specifier) for package in service} == {
         package: str(development[package].specifier) for package in service
+    }
+
+
+def test_what_the_service_shares_with_its_peers_is_of_one_version():
+    service, peers = pinned("requirements.txt"), pinned("benchmarks/requirements.txt")
+
+    shared = service.keys() & peers.keys()
+    assert "django" in shared
+    assert {package: str(service[package].specifier) for package in shared} == {
+        package: str(peers[package].specifier) for package in shared
     }
 
 
