@@ -84,7 +84,7 @@ def write_requests(path, requests, port):
     with path.open("wb") as file:
         for method, address, headers, body in requests:
             if body:
-                headers = {**headers, "Content-Type": "application/json", "Content-Length": len(body.encode())}
+                headers = {**headers, "Content-Length": len(body.encode())}
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             file.write(f"{method} {address} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{lines}\r\n{body}\0".encode())
 

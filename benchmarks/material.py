@@ -59,6 +59,7 @@ def describe(size):
     return {
         "size": size,
         "secret_key": settings.SECRET_KEY,
+        "admin": ADMIN,
         "notes": [
             {
                 "rank": rank,

@@ -15,6 +15,7 @@ FEW = 20
 PAGE = 50
 WRITES = 20_000
 KEY = {"X-API-Key": OPERATOR_KEY}
+JSON = {"Content-Type": "application/json"}
 FAR_FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -36,9 +37,7 @@ class Client:
         method, address, headers, body = request
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(
-                method, address, body or None, headers | ({"Content-Type": "application/json"} if body else {})
-            )
+            connection.request(method, address, body or None, headers)
             response = connection.getresponse()
             return response.status, response.headers, response.read()
         finally:
@@ -48,7 +47,7 @@ class Client:
         return "GET", address, headers, ""
 
     def write(self, method, address, **fields):
-        return method, address, KEY, json.dumps(fields)
+        return method, address, KEY | JSON, json.dumps(fields)
 
     def text(self):
         title, body = self.chance.choice(self.material["texts"])
@@ -128,7 +127,7 @@ class Scenario:
     """
 
     requests: Callable
-    beside: str
+    beside: str = ""
     least: float | None = None
     aim: float | None = None
     status: int = 200

@@ -39,9 +39,10 @@ def main():
     try:
         with ExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notes-benchmark-")))
-            stores = {"sqlite": Files(options.folder or scratch, scratch)}
-            if any(service.database == "postgresql" for service in wanted.values()):
-                stores["postgresql"] = stack.enter_context(databases(scratch))
+            stores = {
+                database: stack.enter_context(store(database, options.folder, scratch))
+                for database in dict.fromkeys(service.database for service in wanted.values())
+            }
             for size in options.sizes:
                 measure_size(options, wanted, stores, size, scratch, records, starts)
     except KeyboardInterrupt:
@@ -117,9 +118,12 @@ class Databases:
 
 
 @contextmanager
-def databases(scratch):
-    with postgres() as (url, _):
-        yield Databases(url, scratch)
+def store(database, folder, scratch):
+    if database == "sqlite":
+        yield Files(folder or scratch, scratch)
+    else:
+        with postgres() as (url, _):
+            yield Databases(url, scratch)
 
 
 def fill(size, folder, url):
@@ -166,8 +170,7 @@ def scenario_is_for(scenario, service):
 
 def measure_round(options, clients, size, concurrency, round, scratch, records, bar):
     for server, client in clients.values():
-        warm = [client.get(client.note(note)) for note in client.few]
-        loader.run(server.port, warm, scratch, connections=concurrency, seconds=WARM_SECONDS, repeats=True, waits=True)
+        warm_up(server, client, concurrency, scratch)
     for name in options.scenarios:
         scenario = SCENARIOS[name]
         for service, (server, client) in clients.items():
@@ -177,6 +180,11 @@ def measure_round(options, clients, size, concurrency, round, scratch, records, 
                 of = {"size": size, "concurrency": concurrency, "round": round, "scenario": name, "service": service}
                 records.append(of | figures)
                 bar.update()
+
+
+def warm_up(server, client, concurrency, scratch):
+    requests = [client.get(client.note(note)) for note in client.few]
+    loader.run(server.port, requests, scratch, connections=concurrency, seconds=WARM_SECONDS, repeats=True, waits=True)
 
 
 def measure(scenario, server, client, concurrency, seconds, scratch):

@@ -140,6 +140,19 @@ def test_the_picture_is_well_formed():
 
 
 @pytest.mark.prove
+def test_a_small_run_tells_how_ours_grows(tmp_path):
+    options = ["--sizes", "100", "200", "--rounds", "1", "--seconds", "0.2"]
+
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks.growth", *options], cwd=BASE_DIR, capture_output=True, text=True
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert "No request failed." in result.stdout
+    assert "| admin: note |" in result.stdout
+
+
+@pytest.mark.prove
 def test_a_small_run_of_ours_measures_every_scenario(tmp_path):
     options = ["--sizes", "200", "--services", "ours", "--rounds", "1", "--seconds", "0.2", "--concurrency", "2"]
 
