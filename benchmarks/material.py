@@ -13,7 +13,9 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.library import connection, databases, execute, note_files, settings, use  # This sets Django up.
+import psycopg
+
+from benchmarks.library import connection, databases, note_files, settings, use  # This sets Django up.
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher  # isort: skip
 from django.contrib.auth.models import User  # isort: skip
@@ -37,7 +39,7 @@ def main(size, folder):
     with databases(folder, [size], keep=True, length=LENGTH) as made:
         use(made[size])
         material = describe(size)
-        rows = Notebook.objects.default().notes.order_by("position").values_list("title", "body")
+        rows = Notebook.objects.default().notes.order_by("position").values_list("title", "body", "created_at")
         fill_peers(folder, size, rows.iterator(CHUNK))
         make_admin()
     path_of(folder, size).write_text(json.dumps(material))
@@ -92,26 +94,33 @@ def fill_peers(folder, size, rows):
     if connection.vendor == "postgresql":
         copy_to_postgres(size, rows)
         return
+    # The index lets them skip to a deep page, and count, without reading the texts.
     path = Path(folder, f"peers-{size}.sqlite3")
     path.unlink(missing_ok=True)
     peers = sqlite3.connect(path)
     with peers:
         peers.execute(
-            "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, body TEXT NOT NULL)"
+            "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, body TEXT NOT NULL,"
+            " created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)"
         )
-        peers.executemany("INSERT INTO notes (title, body) VALUES (?, ?)", rows)
+        peers.execute("CREATE INDEX notes_created_at ON notes (created_at)")
+        rows = ((title, body, f"{created_at:%Y-%m-%d %H:%M:%S}") for title, body, created_at in rows)
+        peers.executemany("INSERT INTO notes (title, body, created_at) VALUES (?, ?, ?)", rows)
     peers.close()
 
 
 def copy_to_postgres(size, rows):
     ours, name = connection.settings_dict, f"peers_benchmark_{size}"
-    rows = list(rows)
-    execute(f"CREATE DATABASE {name}")
-    import psycopg
-
-    with psycopg.connect(host=ours["HOST"], user=ours["USER"], dbname=name, autocommit=True) as peers:
-        peers.execute("CREATE TABLE notes (id bigserial PRIMARY KEY, title text NOT NULL, body text NOT NULL)")
-        with peers.cursor().copy("COPY notes (title, body) FROM STDIN") as copy:
+    server = {"host": ours["HOST"], "user": ours["USER"], "autocommit": True}
+    with psycopg.connect(**server, dbname="postgres") as database:
+        database.execute(f"CREATE DATABASE {name}")
+    with psycopg.connect(**server, dbname=name) as peers:
+        peers.execute(
+            "CREATE TABLE notes (id bigserial PRIMARY KEY, title text NOT NULL, body text NOT NULL,"
+            " created_at timestamptz NOT NULL DEFAULT now())"
+        )
+        peers.execute("CREATE INDEX notes_created_at ON notes (created_at, id)")
+        with peers.cursor().copy("COPY notes (title, body, created_at) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
         peers.execute("VACUUM ANALYZE")

@@ -1,6 +1,7 @@
 """What a run of the benchmark found: tables for people, and a picture."""
 
 import math
+import os
 from html import escape
 from statistics import median
 
@@ -70,23 +71,36 @@ class Group:
         )
         lines += self.table("Throughput: times the article's (requests per second)", self.faster)
         lines += self.table("Latency: median / 99 of 100, ms", self.latency)
-        lines += ["Memory (PSS) after the load, and seconds from the start to the first answer:", ""]
-        lines += ["| service | MB | s |", "| --- | --- | --- |"]
+        lines += [*self.starts_and_memory(), *self.chance(), *self.errors(), *self.company()]
+        return "\n".join(lines)
+
+    def starts_and_memory(self):
+        yield from ("Memory (PSS) after the load, and seconds from the start to the first answer:", "")
+        yield from ("| service | MB | times the article's | s |", "| --- | --- | --- | --- |")
         for name in self.services:
-            starts = [start for start in self.starts if start["service"] == name]
-            megabytes = median(start["memory_bytes"] for start in starts) / 1e6
-            lines.append(
-                f"| {name} | {megabytes:.0f} | {median(start['seconds_to_first_answer'] for start in starts):.2f} |"
-            )
+            megabytes, base = (self.of_a_start(one, "memory_bytes") for one in (name, self.base))
+            seconds = self.of_a_start(name, "seconds_to_first_answer")
+            if seconds:
+                yield f"| {name} | {megabytes / 1e6:.0f} | {short(megabytes / base) if base else '–'} | {seconds:.2f} |"
+        yield ""
+
+    def of_a_start(self, service, figure):
+        """Return the median, or None if the first round was not finished."""
+        found = [start[figure] for start in self.starts if start["service"] == service]
+        return median(found) if found else None
+
+    def chance(self):
         cpu, speed = self.spread("cpu_ms"), self.spread("per_second")
         if cpu and speed:
-            lines += [
-                "",
-                f"Two identical servers differ by up to ×{cpu:.2f} in processor time and ×{speed:.2f} in throughput.",
-            ]
-            lines += ["Differences within that are none, and are marked with ≈."]
-        lines += ["", *self.errors()]
-        return "\n".join(lines)
+            yield f"Two identical servers differ by up to ×{cpu:.2f} in processor time and ×{speed:.2f} in throughput."
+            yield "Differences within that are none, and are marked with ≈."
+            yield ""
+
+    def company(self):
+        """Say how much of the machine other programs took. Throughput and latency suffer from them."""
+        taken = sum(row["others_cpu_seconds"] for row in self.records)
+        there = sum(row["seconds"] for row in self.records) * os.cpu_count()
+        yield f"Other programs, the database's server among them, took {taken / there:.0%} of the machine meanwhile."
 
     def errors(self):
         failed = {}
@@ -127,7 +141,8 @@ class Group:
     def verdicts(self, scenario):
         ours = next((name for name in self.services if SERVICES[name].is_ours), None)
         value = ours and self.times_cheaper(ours, scenario)
-        for target in (SCENARIOS[scenario].least, SCENARIOS[scenario].aim):
+        wanted = SCENARIOS[scenario]
+        for target in (wanted.least, wanted.aim) if self.database == "sqlite" else (wanted.on_postgresql, None):
             if target is None or not value:
                 yield ""
             else:

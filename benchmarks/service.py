@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 from tqdm import tqdm
 
 from benchmarks import loader, report
@@ -105,8 +106,6 @@ class Databases:
         return json.loads((self.scratch / f"postgresql-{size}.json").read_text())
 
     def copy(self, name, service, size):
-        import psycopg
-
         original = f"notes_benchmark_{size}" if service.is_ours else f"peers_benchmark_{size}"
         copy = f"{name.replace('-', '_')}_{size}"
         host = urlsplit(self.url).path.removesuffix("/postgres")

@@ -94,6 +94,8 @@ def rounds(**milliseconds):
             "service": service.replace("_", "-"),
             "cpu_ms": value,
             "per_second": 1000 / value,
+            "seconds": 1,
+            "others_cpu_seconds": 0,
             "p50_ms": value,
             "p99_ms": value,
             "errors": 3 if service == "bare" else 0,

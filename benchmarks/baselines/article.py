@@ -49,7 +49,7 @@ def alive():
 @app.get("/notes")
 def list_notes(q: str = "", limit: int = Query(50, ge=1, le=50), offset: int = Query(0, ge=0)) -> list[Note]:
     where, values = ("WHERE title LIKE ? OR body LIKE ?", [f"%{q}%"] * 2) if q else ("", [])
-    query = f"SELECT id, title, body FROM notes {where} ORDER BY id DESC LIMIT ? OFFSET ?"
+    query = f"SELECT id, title, body FROM notes {where} ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?"
     with connection() as database:
         return [dict(row) for row in database.execute(query, [*values, limit, offset])]
 

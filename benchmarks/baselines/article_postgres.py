@@ -1,6 +1,7 @@
 """The article's service written for PostgreSQL, with psycopg's pool of connections."""
 
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
@@ -8,6 +9,10 @@ from psycopg_pool import ConnectionPool
 from benchmarks.baselines import article
 
 pool = ConnectionPool(article.DATABASE, min_size=4, max_size=20, kwargs={"row_factory": dict_row}, open=True)
+
+
+class Inserted(NamedTuple):
+    lastrowid: int
 
 
 class Connection:
@@ -20,9 +25,7 @@ class Connection:
         query = query.replace("?", "%s").replace(" LIKE ", " ILIKE ")
         if not query.startswith("INSERT"):
             return self.connection.execute(query, values)
-        cursor = self.connection.execute(f"{query} RETURNING id", values)
-        cursor.lastrowid = cursor.fetchone()["id"]
-        return cursor
+        return Inserted(self.connection.execute(f"{query} RETURNING id", values).fetchone()["id"])
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def page(database, query):
     [q], [offset] = query.get("q", [""]), query.get("offset", ["0"])
     where, values = ("WHERE title LIKE ? OR body LIKE ?", [f"%{q}%"] * 2) if q else ("", [])
     if not q and int(offset):
-        # No row is ever deleted here, so that a number tells where a page starts.
+        # No row is ever deleted here, so that its number tells where a page starts.
         where, values, offset = "WHERE id <= (SELECT max(id) FROM notes) - ?", [int(offset)], 0
     rows = database.execute(f"{COLUMNS} {where} ORDER BY id DESC LIMIT 50 OFFSET ?", [*values, int(offset)])
     return [note(row) for row in rows]

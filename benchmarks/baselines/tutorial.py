@@ -45,11 +45,12 @@ from rest_framework import filters, permissions, routers, serializers, viewsets 
 class Note(models.Model):
     title = models.CharField(max_length=1000)
     body = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:
         app_label = "tutorial"
         db_table = "notes"
-        ordering = ["-id"]
+        ordering = ["-created_at", "-id"]
 
     def __str__(self):
         return self.title
