@@ -3,11 +3,14 @@
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.db import connection
-from django.db.models import BooleanField
-from django.db.models.expressions import RawSQL
+from django.core.exceptions import BadRequest, ValidationError
+from django.forms import DateTimeField
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.html import format_html
+
+from notes.models import Notebook
+from notes.querysets import positions_between
 
 
 class ClickedFilter(admin.SimpleListFilter):
@@ -16,45 +19,92 @@ class ClickedFilter(admin.SimpleListFilter):
     def lookups(self, request, model_admin):
         return [(self.value(), self.value())] if self.value() else []
 
-    def value(self):
+    @classmethod
+    def chosen(cls, request):
         # PostgreSQL takes no NUL in text, and the refusal would be a 500.
-        return (super().value() or "").replace("\x00", "") or None
+        return request.GET.get(cls.parameter_name, "").replace("\x00", "") or None
+
+    def value(self):
+        return self.chosen(self.request)
 
     @classmethod
-    def link(cls, value):
-        address = f"{reverse(cls.list_name)}?{urlencode({cls.parameter_name: value})}"
-        return format_html('<a href="{}">{}</a>', address, value)
+    def link(cls, notebook, value):
+        query = urlencode({NotebookFilter.parameter_name: notebook.name, cls.parameter_name: value})
+        return format_html('<a href="{}?{}">{}</a>', reverse(cls.list_name), query, value)
 
 
 class TagFilter(ClickedFilter):
+    """A tag is found by the search, together with the words."""
+
     title = "tag"
     parameter_name = "tag"
     list_name = "admin:notes_note_changelist"
-    # Django's own lookup into JSON lists, tags__contains, does not work on SQLite.
-    HAS_TAG = {
-        "sqlite": 'EXISTS (SELECT 1 FROM json_each("notes_note"."tags") WHERE value = %s)',
-        "postgresql": 'EXISTS (SELECT 1 FROM jsonb_array_elements_text("notes_note"."tags") WHERE value = %s)',
-    }
 
     def queryset(self, request, queryset):
-        if not self.value():
-            return queryset
-        return queryset.filter(RawSQL(self.HAS_TAG[connection.vendor], [self.value()], output_field=BooleanField()))
+        return queryset
 
 
-class TrashFilter(admin.SimpleListFilter):
+class OneOfFilter(admin.SimpleListFilter):
+    """A filter that always has one of its values: no index would serve the list of all."""
+
+    @classmethod
+    def chosen(cls, request):
+        return request.GET.get(cls.parameter_name) or cls.default
+
+    def value(self):
+        return self.chosen(self.request)
+
+    def choices(self, changelist):
+        _all, *choices = super().choices(changelist)
+        return choices
+
+
+class NotebookFilter(OneOfFilter):
+    title = "notebook"
+    parameter_name = "notebook"
+    default = Notebook.DEFAULT_NAME
+
+    def lookups(self, request, model_admin):
+        return [(name, name) for name in Notebook.objects.order_by("name").values_list("name", flat=True)]
+
+    def queryset(self, request, queryset):
+        return queryset.filter(notebook=self.notebook(request))
+
+    @classmethod
+    def notebook(cls, request):
+        return get_object_or_404(Notebook, name=cls.chosen(request))
+
+
+class TrashFilter(OneOfFilter):
     title = "in trash"
     parameter_name = "trash"
+    default = "no"
 
     def lookups(self, request, model_admin):
         return [("no", "No"), ("yes", "Yes")]
 
     def queryset(self, request, queryset):
-        if self.value() == "no":
-            return queryset.live()
-        if self.value() == "yes":
-            return queryset.trashed()
-        return queryset
+        return queryset.trashed() if self.value() == "yes" else queryset.live()
+
+
+class CreatedFilter(admin.DateFieldListFilter):
+    """The day of creation. The position goes with it, and has the index."""
+
+    PARAMETERS = ("created_at__gte", "created_at__lt")
+
+    def queryset(self, request, queryset):
+        moments = self.moments(request)
+        bounds = zip(("position__gte", "position__lt"), positions_between(*moments))
+        wanted = [*zip(self.PARAMETERS, moments), *bounds]
+        return queryset.filter(**{lookup: value for lookup, value in wanted if value is not None})
+
+    @classmethod
+    def moments(cls, request):
+        """Return the first moment, and the one after the last. Either may be None."""
+        try:
+            return [DateTimeField(required=False).clean(request.GET.get(name)) for name in cls.PARAMETERS]
+        except ValidationError:
+            raise BadRequest("There is no such time.") from None
 
 
 class WriterFilter(ClickedFilter):

@@ -19,8 +19,8 @@ class ApiKeyAdmin(ListAdmin):
     list_filter = ["notebook", "level"]
     list_select_related = ["notebook"]
     search_fields = ["name"]
-    ordering = ["-created_at", "-id"]
-    show_facets = admin.ShowFacets.NEVER
+    # The newest first: ids are UUIDs of version 7.
+    ordering = ["-id"]
     actions = ["revoke_selected"]
 
     def get_fields(self, request, obj=None):

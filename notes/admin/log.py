@@ -7,11 +7,12 @@ from django.contrib import admin
 from django.utils.html import format_html
 
 from notes import diffs
-from notes.admin.filters import WriterFilter
-from notes.admin.lists import ListAdmin, WithoutBodies
+from notes.admin.filters import NotebookFilter, WriterFilter
+from notes.admin.lists import ListAdmin, WithoutBodies, start_of_page
 from notes.models import Revision
 
 LOG_PAGE_SIZE = 50
+WRITES_A_PAGE = 5000
 
 
 @dataclass(frozen=True)
@@ -35,23 +36,36 @@ class LogPage:
         return cls(writes, older_than=writes[-1][0].number if len(found) > LOG_PAGE_SIZE + 1 else None)
 
 
+class LogList(WithoutBodies):
+    """Look through a bounded number of writes for each page: no index knows actions, writers and requests."""
+
+    def get_results(self, request):
+        [before] = start_of_page(request, self.model_admin) or [NotebookFilter.notebook(request).revision + 1]
+        first = before - WRITES_A_PAGE
+        self.queryset = self.queryset.filter(number__gte=first)
+        super().get_results(request)
+        if self.next_page is None and first > 1:
+            self.next_page = self.page_after([first])
+
+
 @admin.register(Revision)
 class RevisionAdmin(ListAdmin):
-    list_display = ["number", "action", "title", "writer_link", "written_at", "request_id", "notebook"]
-    list_filter = ["notebook", "action", WriterFilter]
+    list_display = ["number", "action", "title", "writer_link", "written_at", "request_id"]
+    list_filter = [NotebookFilter, "action", WriterFilter]
     list_select_related = ["notebook"]
     search_fields = ["request_id__exact"]
-    search_help_text = "The whole id of a request. Click a writer to see what they wrote."
-    ordering = ["-id"]
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
+    search_help_text = (
+        f"The whole id of a request. Click a writer to see what they wrote. A page looks through {WRITES_A_PAGE:,} "
+        "writes; the next one goes on from there."
+    )
+    ordering = ["-number"]
 
     def get_changelist(self, request, **kwargs):
-        return WithoutBodies
+        return LogList
 
-    @admin.display(description="writer", ordering="writer")
+    @admin.display(description="writer")
     def writer_link(self, revision):
-        return format_html("{} ({})", revision.writer_name, WriterFilter.link(revision.writer))
+        return format_html("{} ({})", revision.writer_name, WriterFilter.link(revision.notebook, revision.writer))
 
     def has_add_permission(self, request):
         return False

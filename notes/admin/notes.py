@@ -12,25 +12,30 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html_join
 
-from notes.admin.filters import TagFilter, TrashFilter
+from notes.admin.filters import CreatedFilter, NotebookFilter, TagFilter, TrashFilter
 from notes.admin.forms import NoteForm
-from notes.admin.lists import ListAdmin, WithoutBodies
+from notes.admin.lists import ListAdmin, WithoutBodies, start_of_page
 from notes.admin.log import LogPage
 from notes.door import Door
 from notes.models import CONTENT, Note, Writer
+from notes.querysets import positions_between
+from notes.search import index
+from notes.search.engine import Hit
+from notes.search.query import Query, QueryTooLong, Term, parse
+from notes.search.ranking import IN_TEXT
 
 
 @admin.register(Note)
 class NoteAdmin(ListAdmin):
     form = NoteForm
-    list_display = ["title", "tag_links", "number", "updated_at", "notebook", "in_trash"]
-    list_filter = ["notebook", TrashFilter, TagFilter, "created_at"]
+    list_display = ["title", "tag_links", "number", "updated_at", "deleted_at"]
+    list_filter = [NotebookFilter, TrashFilter, TagFilter, ("created_at", CreatedFilter)]
     list_select_related = ["notebook"]
     search_fields = ["title", "body"]
-    search_help_text = "Words of the title or the body. Click a tag to see the notes that bear it."
-    ordering = ["-created_at", "-id"]
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
+    search_help_text = (
+        'Words, "exact phrases", -without and tag:name, in one notebook, the newest first. The trash is not searched. '
+        "Click a tag to see the notes that bear it."
+    )
     actions = ["delete_selected", "restore_selected"]
 
     def get_changelist(self, request, **kwargs):
@@ -40,17 +45,45 @@ class NoteAdmin(ListAdmin):
         # A purged note is an empty row, which only clients that synchronize need.
         return super().get_queryset(request).unpurged()
 
-    @admin.display(description="revision", ordering="revision")
+    def get_ordering(self, request):
+        return ["-deleted_at", "-position"] if TrashFilter.chosen(request) == "yes" else ["-position"]
+
+    def get_paginator(self, request, queryset, *args, **kwargs):
+        # Django asks for it where a note is to be chosen, and would count all notes.
+        return super().get_paginator(request, list(queryset.defer("body")[: self.list_per_page]), *args, **kwargs)
+
+    def get_search_results(self, request, queryset, search_term):
+        """Find a page of the notes that have these words and the clicked tag, by the index of the API's search."""
+        tag = TagFilter.chosen(request)
+        if not search_term and not tag:
+            return queryset, False
+        try:
+            terms = parse(search_term).terms
+        except QueryTooLong as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return queryset.none(), False
+        # A search without any word, such as "%", finds nothing, rather than everything.
+        if (search_term and not terms) or TrashFilter.chosen(request) == "yes":
+            return queryset.none(), False
+        moments = CreatedFilter.moments(request)
+        hits = index.page(
+            NotebookFilter.notebook(request),
+            Query((*terms, Term(tag=tag)) if tag else terms),
+            by_relevance=False,
+            limit=self.list_per_page + 1,
+            after=Hit(IN_TEXT, *start) if (start := start_of_page(request, self)) else None,
+            candidates=queryset if any(moments) else None,
+            position_range=positions_between(*moments),
+        )
+        return queryset.filter(position__in=[hit.position for hit in hits]), False
+
+    @admin.display(description="revision")
     def number(self, note):
         return note.revision
 
     @admin.display(description="tags")
     def tag_links(self, note):
-        return format_html_join(", ", "{}", ((TagFilter.link(name),) for name in note.tags))
-
-    @admin.display(description="in trash", ordering="deleted_at")
-    def in_trash(self, note):
-        return "in trash" if note.deleted_at else ""
+        return format_html_join(", ", "{}", ((TagFilter.link(note.notebook, name),) for name in note.tags))
 
     def get_fields(self, request, obj=None):
         if obj is None:
