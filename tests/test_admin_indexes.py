@@ -121,6 +121,19 @@ def test_a_day_is_found_by_position_without_walking_past_newer_notes(browser, li
     assert re.search(r"position\D*>", plan(sql, params))
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("query", ["q=milk", "q=milk&p=9", "tag=home&p=9", f"{SINCE}&q=milk", f"{SINCE}&q=milk&p=9"])
+def test_the_hits_of_a_search_are_looked_up_one_by_one(browser, notebook, by, query):
+    for _ in range(60):
+        create_note(notebook, by, title="milk", tags=["home"])
+    last = notebook.notes.latest("position")
+
+    with statements_of_pages() as statements:
+        browser.get(f"{LIST}?{query.replace('p=9', f'p={last.position}')}")
+
+    assert "(notebook_id=? AND position=?)" in plan(*statements[-1])
+
+
 def test_no_page_of_a_note_counts_or_reads_all_or_sorts(browser, library):
     revision = library.revisions.latest("number")
     addresses = [page(library), page(library, "history"), page(library, "delete"), f"{REVISIONS}{revision.pk}/change/"]

@@ -24,18 +24,21 @@ class BoundedList(ChangeList):
         # Django would sort by any column that the address names.
         return self.model_admin.get_ordering(request)
 
+    def get_queryset(self, request, *args, **kwargs):
+        if start := start_of_page(request, self.model_admin):
+            is_after_start = condition_after(self.model_admin.get_ordering(request), start)
+            self.root_queryset = self.root_queryset.filter(is_after_start)
+        return super().get_queryset(request, *args, **kwargs)
+
     def get_results(self, request):
-        order = self.get_ordering(request, self.queryset)
-        start = start_of_page(request, self.model_admin)
-        rows = self.queryset.filter(condition_after(order, start)) if start else self.queryset
         # One more row than is shown tells whether there is a next page.
-        found = list(rows[: self.list_per_page + 1])
+        found = list(self.queryset[: self.list_per_page + 1])
         self.result_list = found[: self.list_per_page]
-        self.first_page = self.get_query_string() if start else None
+        self.first_page = self.get_query_string() if PAGE_VAR in request.GET else None
         self.next_page = None
         if len(found) > self.list_per_page:
-            last = self.result_list[-1]
-            self.next_page = self.page_after([position_text(last, name.removeprefix("-")) for name in order])
+            names = [name.removeprefix("-") for name in self.model_admin.get_ordering(request)]
+            self.next_page = self.page_after([position_text(self.result_list[-1], name) for name in names])
         # Django's templates ask for these. As the two numbers are one, they speak of no total.
         self.result_count = self.full_result_count = len(self.result_list)
         self.show_admin_actions = True

@@ -65,9 +65,9 @@ class NoteAdmin(ListAdmin):
         # A search without any word, such as "%", finds nothing, rather than everything.
         if (search_term and not terms) or TrashFilter.chosen(request) == "yes":
             return queryset.none(), False
-        moments = CreatedFilter.moments(request)
+        notebook, moments = NotebookFilter.notebook(request), CreatedFilter.moments(request)
         hits = index.page(
-            NotebookFilter.notebook(request),
+            notebook,
             Query((*terms, Term(tag=tag)) if tag else terms),
             by_relevance=False,
             limit=self.list_per_page + 1,
@@ -75,7 +75,9 @@ class NoteAdmin(ListAdmin):
             candidates=queryset if any(moments) else None,
             position_range=positions_between(*moments),
         )
-        return queryset.filter(position__in=[hit.position for hit in hits]), False
+        # Begin anew: beside the filters' bounds of the position, SQLite would not look the hits up one by one.
+        found = self.get_queryset(request).live().filter(notebook=notebook, position__in=[hit.position for hit in hits])
+        return found.select_related("notebook"), False
 
     @admin.display(description="revision")
     def number(self, note):
