@@ -52,7 +52,7 @@ def report(folder):
 
 def positions_found(notebook, query):
     hits = index.page(notebook, parse(" ".join(query)), by_relevance=True, limit=LIMIT)
-    return [position for _, position in hits]
+    return [hit.position for hit in hits]
 
 
 class Plain:

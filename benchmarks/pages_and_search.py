@@ -179,7 +179,7 @@ class Search(Measured):
 
     def run(self):
         hits = index.page(self.notebook, self.query, by_relevance=self.by_relevance, limit=LIMIT)
-        return [position for _, position in hits]
+        return [hit.position for hit in hits]
 
 
 class Like(Measured):

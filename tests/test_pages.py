@@ -284,7 +284,7 @@ def test_a_page_whose_hits_are_deleted_meanwhile_is_not_called_the_last(stranger
 
     def find_and_lose(*args, **options):
         hits = find(*args, **options)
-        notebook.notes.filter(position__in=[position for _, position in hits]).update(deleted_at=timezone.now())
+        notebook.notes.filter(position__in=[hit.position for hit in hits]).update(deleted_at=timezone.now())
         return hits
 
     monkeypatch.setattr(index, "page", find_and_lose)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from notes.door import drafted
 from notes.management.commands import rebuild_search
 from notes.models import Notebook
-from notes.search import index, words
+from notes.search import index, relevance, words
 from notes.search.engine import Search
 from notes.search.highlights import highlights
 from notes.search.postgresql import PostgreSQL
@@ -190,8 +190,16 @@ def test_the_best_notes_are_those_with_the_words_in_their_title(operator, notebo
     ]
 
 
+@pytest.fixture
+def many_hits(monkeypatch):
+    """Any hit is one too many to be weighed."""
+    monkeypatch.setattr(relevance, "MOST_WEIGHED", 0)
+
+
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8, 9])
-def test_all_words_but_one_in_the_title_are_better_than_one_up_to_eight_words(operator, notebook, by, count):
+def test_of_many_hits_all_words_but_one_in_the_title_are_better_than_one_up_to_eight_words(
+    operator, notebook, by, count, many_hits
+):
     words = [f"word{number}" for number in range(count)]
     text = " ".join(words)
     titles = {"all but one": " ".join(words[:0:-1]), "one": words[0]}
@@ -203,6 +211,54 @@ def test_all_words_but_one_in_the_title_are_better_than_one_up_to_eight_words(op
     # Longer searches have no such group; in the next group the newest note is first.
     best = ["all but one", "one"] if count <= 8 else ["one", "all but one"]
     assert hits == [titles[name] for name in best]
+
+
+def test_of_a_few_hits_the_shortest_is_first_and_a_word_in_the_title_halves_it(operator, notebook, by):
+    sizes = {"one": 100, "two": 60, "tea": 150, "three": 80, "milk tea jug": 290, "four": 60}
+    drafts = [{"title": title, "body": "with milk tea jugs ".ljust(size, "!")} for title, size in sizes.items()]
+    create_notes(notebook, by, drafts)
+
+    hits = [note["title"] for note in found(operator, q="tea milk with jug")]
+
+    assert hits == ["milk tea jug", "four", "two", "tea", "three", "one"]
+
+
+def test_of_many_hits_the_newest_is_first_in_its_group(operator, notebook, by, monkeypatch):
+    monkeypatch.setattr(relevance, "MOST_WEIGHED", 3)
+    drafts = [{"title": title, "body": "tea with milk" + "!" * size} for size, title in enumerate(["none", "tea"] * 2)]
+    notes = create_notes(notebook, by, drafts)
+
+    hits = [note["id"] for note in found(operator, q="tea milk")]
+
+    assert hits == [str(notes[number].uuid) for number in (3, 1, 2, 0)]
+
+
+@pytest.mark.parametrize("is_few", [True, False])
+def test_pages_by_relevance_have_each_note_once_while_others_write(operator, notebook, by, monkeypatch, is_few):
+    monkeypatch.setattr(relevance, "MOST_WEIGHED", 60 if is_few else 20)
+    chance = random.Random(8)
+
+    def write(count):
+        drafts = [
+            {
+                "title": chance.choice(["red", "blue", "blue"]),
+                "body": "red green " + "x" * chance.randrange(200),
+                "created_at": LONG_AGO + timedelta(days=chance.uniform(0, 3000)),
+            }
+            for _ in range(count)
+        ]
+        return {str(note.uuid) for note in create_notes(notebook, by, drafts)}
+
+    before = write(50)
+    whole = [note["id"] for note in found(operator, q="red green", limit=200)]
+    shown = []
+    for page in walk(operator, searched({"q": "red green", "limit": 7})):
+        shown += [note["id"] for note in page["results"]]
+        # Soon there are more than are weighed, and more than that were added.
+        write(15)
+
+    assert len(set(shown)) == len(shown)
+    assert [note_id for note_id in shown if note_id in before] == whole
 
 
 @pytest.mark.parametrize("ordering", ["relevance", "-created_at", "created_at", "title", "-updated_at"])
@@ -307,6 +363,8 @@ def test_a_search_within_bounds_finds_what_is_within_them(operator, notebook, by
             hits = [note for note in notes if is_within(note) and all(word in note.body for word in wanted)]
             hits = [note for note in hits if not ("-seldom" in text and "seldom" in note.body)]
             hits.sort(key=attrgetter(column), reverse=ordering not in {"title", "created_at"})
+            if ordering == "relevance" and len(hits) <= relevance.MOST_WEIGHED:
+                hits.sort(key=lambda note: len(note.body))
             assert [note["title"] for page in pages for note in page] == [note.title for note in hits]
             assert all(len(page) == 20 for page in pages[:-1])
 
@@ -423,7 +481,7 @@ def test_highlights_are_looked_for_at_the_beginning_of_so_many_bodies(operator, 
     create_notes(notebook, by, [{"title": str(n), "body": "x " * 15_000 + "found"} for n in range(20)])
     create_notes(notebook, by, [{"title": "late", "body": "x " * 20_000 + "found"}])
 
-    hits = found(operator, q="found")
+    hits = found(operator, q="found", ordering="-created_at")
 
     assert len(hits) == 21
     assert hits[0]["highlights"]["body"] == []

@@ -16,10 +16,11 @@ TABLE = "notes_search"
 
 
 class Hit(NamedTuple):
-    """A note that a search found: the rank of its group, and its position."""
+    """A note that a search found: the rank of its group, its position, and its weight if it was weighed."""
 
     rank: int
     position: int
+    weight: int = 0
 
 
 class PositionRange(NamedTuple):
@@ -37,6 +38,14 @@ class SQL(NamedTuple):
     params: Sequence[Any] = ()
 
 
+class Size(NamedTuple):
+    """How much a note says, and under which title."""
+
+    position: int
+    title: str
+    body_bytes: int
+
+
 class NotebookOfIndex(Protocol):
     """What the index needs of a notebook."""
 
@@ -50,6 +59,8 @@ class Search(ABC):
     FEW = 1000
     POSITION: ClassVar[str]
     FENCE: ClassVar[str]
+    # Both databases know it without reading the text.
+    BODY_BYTES: ClassVar[str]
 
     def __init__(
         self,
@@ -90,6 +101,15 @@ class Search(ABC):
 
         Notes that meet all the excluded conditions are left out: they are hits of a better group.
         """
+
+    def sizes(self, positions: list[int]) -> list[Size]:
+        each = ", ".join(map(str, positions)) or "NULL"
+        self.cursor.execute(
+            f"SELECT position, title, {self.BODY_BYTES} FROM notes_note "
+            f"WHERE position IN ({each}) AND notebook_id = %s",
+            [self.notebook.pk],
+        )
+        return [Size(*row) for row in self.cursor.fetchall()]
 
     def bounds_after(self, position: int | None) -> str:
         """Return the SQL condition that a note is within the bounds and, if a position is given, after it."""

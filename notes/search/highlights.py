@@ -41,7 +41,7 @@ def matches_in(query: Query, found: list[Span]) -> list[Match]:
     line = " " + " ".join(word for word, _, _ in found) + " "
     matches: list[Match] = []
     for number, term in enumerate(query.wanted):
-        needle = " " + " ".join(term.words) + ("" if term.is_prefix else " ")
+        needle = term.text
         at = line.find(needle)
         while at >= 0:
             first = bisect_right(starts, at + 1) - 1

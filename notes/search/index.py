@@ -10,10 +10,11 @@ from functools import partial
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from notes.search import relevance
 from notes.search.engine import EVERYWHERE, SQL, TABLE, Hit, NotebookOfIndex, PositionRange
 from notes.search.postgresql import PostgreSQL
 from notes.search.query import Query
-from notes.search.ranking import ALL_IN_TITLE, IN_TEXT, Conditions, Group, groups
+from notes.search.ranking import IN_TEXT
 from notes.search.sqlite import SQLite
 from notes.search.terms import NoteOfIndex
 
@@ -106,26 +107,17 @@ def page(
     """Return at most `limit` hits after the hit `after`.
 
     By relevance, hits come in groups (see `groups`), each newest first; otherwise in one group, whose rank is 0. Hits
-    are within the range and, if candidates are given, among them. This takes one query a group, at most six, and one
-    for the candidates; PostgreSQL may need some more.
+    are within the range and, if candidates are given, among them. This takes one query a group, at most six, two for a
+    few hits, and one for the candidates; PostgreSQL may need some more.
     """
     with connection.cursor() as cursor:
         search = engine()(
             cursor, notebook, query, ascending=ascending, candidates=candidates, position_range=position_range
         )
-        hits: list[Hit] = []
-        excluded: Conditions = []
-        for rank, conditions in groups(query) if by_relevance else [Group(IN_TEXT, [])]:
-            if after is None or rank <= after.rank:
-                position = after.position if after and rank == after.rank else None
-                # Better groups have all words in the title, so they need not be looked for in the text.
-                terms = query.others if rank >= ALL_IN_TITLE else query.others + query.wanted
-                found = search.hits(terms, conditions, excluded, position, limit - len(hits))
-                hits += [Hit(rank, position) for position in found]
-                if len(hits) == limit:
-                    break
-            excluded = conditions
-        return hits
+        if by_relevance:
+            return relevance.page(search, after, limit)
+        found = search.hits(query.others + query.wanted, [], [], after.position if after else None, limit)
+        return [Hit(IN_TEXT, position) for position in found]
 
 
 def matching(notebook: NotebookOfIndex, query: Query) -> SQL:

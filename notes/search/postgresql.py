@@ -44,6 +44,7 @@ class PostgreSQL(Search):
     POSITION = "position"
     # Keeps the planner from turning the subquery into a join.
     FENCE = " OFFSET 0"
+    BODY_BYTES = "octet_length(body)"
     # PostgreSQL keeps at most 255 places of one word, and none beyond 16,383.
     MAX_PLACES_OF_ONE = 255
     MAX_PLACE = 16_383

@@ -22,6 +22,11 @@ class Term:
     is_negated: bool = False
     is_prefix: bool = False
 
+    @property
+    def text(self) -> str:
+        """What a line of words has in it, with a space before and after each, if it has this term."""
+        return f" {' '.join(self.words)}{'' if self.is_prefix else ' '}"
+
 
 @dataclass(frozen=True)
 class Query:

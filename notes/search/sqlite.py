@@ -19,6 +19,7 @@ from notes.search.words import MIN_PREFIX_CHARS
 class SQLite(Search):
     POSITION = "rowid"
     FENCE = ""
+    BODY_BYTES = "length(CAST(body AS blob))"
     MATCHING = f"FROM {TABLE} WHERE {TABLE} MATCH %s"
     # Up to this many words replace a prefix: FTS5's own prefix search gathers all hits before it sorts them.
     MAX_EXPANSION = 64
