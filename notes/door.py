@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
+from functools import cache
 from typing import Any, Self
 from uuid import UUID
 
@@ -26,8 +27,30 @@ from django.utils import timezone
 from notes import content, databases
 from notes.content import folded
 from notes.models import CONTENT, Note, Notebook, Revision, Tag, Writer
+from notes.prepared import Insert, Parameter, Parameters, Prepared, Update
 from notes.querysets import POSITIONS_PER_MICROSECOND, RevisionQuerySet, first_position
 from notes.search import index
+
+# The statements of every write, compiled once.
+notebook_pk = Parameter("pk", Notebook._meta.pk)
+LOCK: Prepared[Notebook] = Prepared(
+    lambda: Notebook.objects.select_for_update(no_key=True).filter(pk=notebook_pk).values_list("revision")
+)
+COUNT = Update(lambda: Notebook.objects.filter(pk=notebook_pk), ["revision"])
+NEW_NOTE = Insert(Note)
+positions = Parameters("positions", Note._meta.get_field("position"))
+TAKEN: Prepared[Note] = Prepared(lambda: Note.objects.filter(position__among=positions).values_list("position"))
+
+
+@cache
+def rewrite(*columns: str) -> Update:
+    """Return the UPDATE of these columns of a note that is still as it was read."""
+    present = {
+        "pk": Parameter("pk", Note._meta.pk),
+        "notebook": Parameter("notebook", Note._meta.get_field("notebook")),
+        "revision": Parameter("read_revision", Note._meta.get_field("revision")),
+    }
+    return Update(lambda: Note.objects.filter(**present), columns)
 
 
 class NoteHasChanged(Exception):
@@ -41,7 +64,10 @@ def lock(notebook: Notebook) -> Iterator[int]:
     SQLite locks the whole file (BEGIN IMMEDIATE), PostgreSQL the notebook's row.
     """
     with databases.write_transaction():
-        yield Notebook.objects.select_for_update(no_key=True).values_list("revision", flat=True).get(pk=notebook.pk)
+        rows = LOCK.rows(pk=notebook.pk)
+        if not rows:
+            raise Notebook.DoesNotExist
+        yield rows[0][0]
 
 
 class Door:
@@ -77,7 +103,11 @@ class Door:
         """
         notes = [drafted(self.notebook, self.revision + number, **draft) for number, draft in enumerate(drafts, 1)]
         assign_positions(notes)
-        Note.objects.bulk_create(notes)
+        # One note is what most requests write; `bulk_create` builds and compiles its statement anew each time.
+        if len(notes) == 1:
+            NEW_NOTE.create(notes[0])
+        else:
+            Note.objects.bulk_create(notes)
         self._log(Revision.CREATE, notes, CONTENT)
         for note in notes:
             self._remember(None, note)
@@ -144,8 +174,8 @@ class Door:
         columns["revision"] = self.revision + 1
         # Compare and set: update these columns only, and only if the row is still as it was read. save() would write
         # all columns, and would insert the row again if it were gone.
-        present = Note.objects.filter(pk=note.pk, notebook=self.notebook, revision=note.revision)
-        if not present.update(**columns):
+        present = {"pk": note.pk, "notebook": self.notebook.pk, "read_revision": note.revision}
+        if not rewrite(*columns).update(**present, **columns):
             raise NoteHasChanged
         for name, value in columns.items():
             setattr(note, name, value)
@@ -181,7 +211,7 @@ class Door:
     def _close(self) -> None:
         if not self._after:
             return
-        Notebook.objects.filter(pk=self.notebook.pk).update(revision=self.revision)
+        COUNT.update(pk=self.notebook.pk, revision=self.revision)
         before = {pk: note for pk, note in self._before.items() if note}
         index.refresh([note for pk, note in self._after.items() if pk in before])
         index.add([note for pk, note in self._after.items() if pk not in before])
@@ -223,8 +253,7 @@ def assign_positions(notes: Iterable[Note]) -> None:
             note.position = first_position(note.created_at) + random.randrange(width)
         # Look in all notebooks: on SQLite positions are the rows of the search index. No other notebook can take one
         # meanwhile, since the lock covers the whole file.
-        stored = Note.objects.filter(position__among=[note.position for note in pending])
-        taken.update(stored.values_list("position", flat=True))
+        taken.update(position for (position,) in TAKEN.rows(positions=[note.position for note in pending]))
         again = []
         for note in pending:
             if note.position in taken:

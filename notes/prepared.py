@@ -1,12 +1,14 @@
-"""Queries that the ORM compiles once: to build and compile one takes ten times as long as to run it."""
+"""Statements that the ORM compiles once: to build and compile one takes ten times as long as to run it."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.query import get_related_populators
+from django.db.models.sql import InsertQuery, UpdateQuery
 
 M = TypeVar("M", bound=Model)
 
@@ -21,9 +23,25 @@ class Parameter(Expression):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         return "%s", [self]
 
-    def among(self, values: dict[str, Any]) -> Any:
+    def among(self, values: dict[str, Any], database: Any) -> Any:
         """Return this parameter's value as the database takes it."""
-        return self.output_field.get_db_prep_value(values[self.name], connection)
+        return self.output_field.get_db_prep_save(values[self.name], database)
+
+
+class Parameters(Parameter):
+    """Stands for a list of values, which is sent as one (see `Among` in notes/querysets.py)."""
+
+    def among(self, values: dict[str, Any], database: Any) -> Any:
+        return as_one([self.output_field.get_db_prep_save(value, database) for value in values[self.name]], database)
+
+
+def as_one(values: list[Any], database: Any) -> Any:
+    """Return a list of values as one parameter. SQLite takes at most 32,766 parameters in a statement."""
+    return json.dumps(values) if database.vendor == "sqlite" else values
+
+
+def values_of(params: Iterable[Any], values: dict[str, Any], database: Any) -> list[Any]:
+    return [param.among(values, database) if isinstance(param, Parameter) else param for param in params]
 
 
 class Prepared(Generic[M]):
@@ -72,9 +90,10 @@ class Prepared(Generic[M]):
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """Return the rows as the database's driver gives them."""
-        params = [param.among(values) if isinstance(param, Parameter) else param for param in self.compiled.params]
-        with connection.cursor() as cursor:
-            cursor.execute(self.compiled.sql, params)
+        # The connection itself: each look through Django's proxy costs as much as a small statement.
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.cursor() as cursor:
+            cursor.execute(self.compiled.sql, values_of(self.compiled.params, values, database))
             return cursor.fetchall()
 
     def all(self, **values: Any) -> list[M]:
@@ -96,3 +115,57 @@ class Prepared(Generic[M]):
         for name, place in self.annotations:
             setattr(model, name, converted[place])
         return model
+
+
+class Update:
+    """An UPDATE of the rows of a QuerySet: `columns` get the values that each run gives by their names.
+
+    Parameters in the conditions must have other names than the columns.
+    """
+
+    def __init__(self, build: Callable[[], QuerySet[Any]], columns: Iterable[str]) -> None:
+        self.build = build
+        self.columns = columns
+
+    @cached_property
+    def compiled(self) -> tuple[str, tuple[Any, ...]]:
+        query = self.build().query.chain(UpdateQuery)
+        query.add_update_values({name: Parameter(name, query.get_meta().get_field(name)) for name in self.columns})
+        return query.get_compiler(connection=connection).as_sql()
+
+    def update(self, **values: Any) -> int:
+        """Return how many rows were changed."""
+        statement, params = self.compiled
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.cursor() as cursor:
+            cursor.execute(statement, values_of(params, values, database))
+            return cursor.rowcount
+
+
+class Insert(Generic[M]):
+    """An INSERT of one row of a model without database defaults."""
+
+    def __init__(self, model: type[M]) -> None:
+        self.model = model
+
+    @cached_property
+    def fields(self) -> list[Field]:
+        return [field for field in self.model._meta.local_concrete_fields if not field.primary_key]
+
+    @cached_property
+    def compiled(self) -> str:
+        query = InsertQuery(self.model)
+        query.insert_values(self.fields, [self.model()])
+        compiler = query.get_compiler(connection=connection)
+        compiler.returning_fields = [self.model._meta.pk]
+        [(statement, _)] = compiler.as_sql()
+        return statement
+
+    def create(self, row: M) -> None:
+        """Store the row, and give it its primary key."""
+        database = connections[DEFAULT_DB_ALIAS]
+        values = [field.get_db_prep_save(getattr(row, field.attname), database) for field in self.fields]
+        with database.cursor() as cursor:
+            cursor.execute(self.compiled, values)
+            [row.pk] = cursor.fetchone()
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS

@@ -1,6 +1,5 @@
 """Every question about many rows, by name. They read; the door writes."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Self
@@ -12,7 +11,7 @@ from django.db.models import F, Func, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.lookups import In
 
-from notes.prepared import Parameter, Prepared
+from notes.prepared import Parameter, Parameters, Prepared, as_one
 from notes.search import index
 from notes.search.engine import SQL, NotebookOfIndex, PositionRange
 from notes.search.query import Query, Term
@@ -23,18 +22,20 @@ POSITIONS_PER_MICROSECOND = 16
 
 @models.Field.register_lookup
 class Among(In):
-    """`in` for a list of any length, sent as one parameter. SQLite allows at most 32,766 parameters in a statement."""
+    """`in` for a list of any length, sent as one parameter."""
 
     lookup_name = "among"
 
     def as_sql(self, compiler: Any, connection: Any) -> SQL:
         column, params = self.process_lhs(compiler, connection)
-        _, values = self.get_db_prep_lookup(self.rhs, connection)
-        if not values:
-            raise EmptyResultSet
-        if connection.vendor == "sqlite":
-            return SQL(f"{column} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(values)])
-        return SQL(f"{column} = ANY(%s)", [*params, values])
+        values: Any = self.rhs
+        if not isinstance(values, Parameters):
+            _, listed = self.get_db_prep_lookup(values, connection)
+            if not listed:
+                raise EmptyResultSet
+            values = as_one(listed, connection)
+        among = "IN (SELECT value FROM json_each(%s))" if connection.vendor == "sqlite" else "= ANY(%s)"
+        return SQL(f"{column} {among}", [*params, values])
 
 
 class ByteLength(Func):
