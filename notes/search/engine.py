@@ -103,7 +103,9 @@ class Search(ABC):
         """
 
     def sizes(self, positions: list[int]) -> list[Size]:
-        each = ", ".join(map(str, positions)) or "NULL"
+        if not positions:
+            return []
+        each = ", ".join(map(str, positions))
         self.cursor.execute(
             f"SELECT position, title, {self.BODY_BYTES} FROM notes_note "
             f"WHERE position IN ({each}) AND notebook_id = %s",
