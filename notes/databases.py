@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 
 from notes import turns
 from notes.turns import Turns
@@ -40,6 +48,7 @@ def close_if_moved() -> None:
     The connection would go on writing to the old file, and acknowledged writes would be lost. A new connection opens
     the file that is there now, or fails. This costs one stat.
     """
+    connection = connections[DEFAULT_DB_ALIAS]
     path = file_of(connection.settings_dict)
     if path is None:
         return

@@ -300,6 +300,10 @@ class ApiKey(models.Model):
         with databases.write_transaction():
             return bool(ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now()))
 
+    def unchanged_until(self):
+        """Return the times, or None, of its expiry and of when a use of it would be recorded again."""
+        return self.expires_at, (self.last_used_at or self.created_at) + self.USE_IS_RECORDED_EVERY
+
     def record_use(self):
         """Store when the key was used, at most once a minute. If the database is busy or read-only, skip it."""
         now, recorded = timezone.now(), self.last_used_at
@@ -310,5 +314,6 @@ class ApiKey(models.Model):
             with databases.without_waiting(), transaction.atomic():
                 # Of simultaneous requests only one writes: the others find that `last_used_at` has changed.
                 ApiKey.objects.filter(pk=self.pk, last_used_at=recorded).update(last_used_at=now)
+            self.last_used_at = now
         except Error as error:
             databases.release_frames(error)

@@ -88,13 +88,23 @@ class Prepared(Generic[M]):
     def related(self) -> list[Any]:
         return get_related_populators(self.compiled.klass_info, self.compiled.select, DEFAULT_DB_ALIAS)
 
+    @cached_property
+    def driver_sql(self) -> str:
+        sql: str = self.compiled.sql
+        return (sql % (("?",) * len(self.compiled.params))) if connection.vendor == "sqlite" else sql
+
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """Return the rows as the database's driver gives them."""
-        # The connection itself: each look through Django's proxy costs as much as a small statement.
         database = connections[DEFAULT_DB_ALIAS]
-        with database.cursor() as cursor:
-            cursor.execute(self.compiled.sql, values_of(self.compiled.params, values, database))
-            return cursor.fetchall()
+        params = values_of(self.compiled.params, values, database)
+        if database.connection is None or database.queries_logged or database.execute_wrappers:
+            with database.cursor() as cursor:
+                cursor.execute(self.compiled.sql, params)
+                return cursor.fetchall()
+        # Django's cursors do no more than this; to make one takes as long as the query.
+        database.validate_no_broken_transaction()
+        with database.wrap_database_errors:
+            return database.connection.execute(self.driver_sql, params).fetchall()
 
     def all(self, **values: Any) -> list[M]:
         return [self.model_of(row) for row in self.rows(**values)]

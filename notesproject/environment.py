@@ -99,6 +99,7 @@ ENVIRONMENT = {
     "NOTES_RATE_WRITES": (rate, "600/minute"),
     "NOTES_RATE_FAILURES": (rate, "20/minute"),
     "NOTES_PROXIES": (count, "0"),
+    "NOTES_ANSWERS_BYTES": (count, "16000000"),
     "CACHE_URL": (cache, "locmemcache://"),
     "NOTES_LOG_LEVEL": (log_level, "INFO"),
 }

@@ -18,8 +18,13 @@ class Handler:
     """A WSGI application. Django must be set up."""
 
     def __init__(self):
+        # Its models are there once Django is set up.
+        from notes.api.answers import Answers
+
         self.for_browsers = WSGIHandler()
         self.for_programs = ProgramHandler()
+        if settings.NOTES_ANSWERS_BYTES:
+            self.for_programs = Answers(self.for_programs, settings.NOTES_ANSWERS_BYTES)
 
     def __call__(self, environ, start_response):
         handler = self.for_programs if is_of_program(environ) else self.for_browsers

@@ -27,6 +27,7 @@ NOTES_RATE_READS = read("NOTES_RATE_READS")
 NOTES_RATE_WRITES = read("NOTES_RATE_WRITES")
 NOTES_RATE_FAILURES = read("NOTES_RATE_FAILURES")
 NOTES_PROXIES = read("NOTES_PROXIES")
+NOTES_ANSWERS_BYTES = read("NOTES_ANSWERS_BYTES")
 CACHES = {"default": read("CACHE_URL")}
 
 ALLOWED_HOSTS = read("ALLOWED_HOSTS")
@@ -187,7 +188,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "notes.api.pagination.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "notes.api.schema.Schema",
     "EXCEPTION_HANDLER": "notes.api.errors.exception_handler",
-    "NUM_PROXIES": NOTES_PROXIES,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

@@ -47,7 +47,7 @@ def clock(monkeypatch):
 
 
 def behind_proxies(settings, count):
-    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": count}
+    settings.NOTES_PROXIES = count
 
 
 def statuses(client, count, method="get", **request):

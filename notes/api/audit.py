@@ -4,23 +4,32 @@ All these lines read `EVENT from ADDRESS by WRITER`, for people and for tools su
 """
 
 import logging
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-from rest_framework.throttling import BaseThrottle
+from django.conf import settings
 
 logger = logging.getLogger("notes.security")
 
 
 def ip_of(request):
     """Return the address that a request came from, as seen NOTES_PROXIES before this server, or None."""
+    return ip_in(request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR"), settings.NOTES_PROXIES)
+
+
+@lru_cache(maxsize=1024)
+def ip_in(address, forwarded_for, proxies):
+    if proxies and forwarded_for is not None:
+        addresses = forwarded_for.split(",")
+        address = addresses[-min(proxies, len(addresses))].strip()
     try:
-        address = ip_address(BaseThrottle().get_ident(request))
+        ip = ip_address(address)
     except ValueError:
         return None
-    if address.version == 4:
-        return address
+    if ip.version == 4:
+        return ip
     # Drop the zone of an IPv6 address: it may be any text.
-    return address.ipv4_mapped or (IPv6Address(int(address)) if address.scope_id else address)
+    return ip.ipv4_mapped or (IPv6Address(int(ip)) if ip.scope_id else ip)
 
 
 def writer_of(request):

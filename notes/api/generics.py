@@ -1,5 +1,7 @@
 """What all views of a notebook share: which notebook it is, who has access, and how a write is carried out."""
 
+import math
+
 from django.urls import reverse
 from django.utils.functional import cached_property
 from rest_framework import status
@@ -9,12 +11,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notes.api import retries
+from notes.api.answers import Again, Basis
+from notes.api.fields import parsed_uuid
 from notes.api.permissions import NotebookPermission, access_of
 from notes.api.preconditions import CONDITIONS, Expected, entity_tag
 from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
 from notes.door import Door
+from notes.models import ApiKey
 
 # The Allow header of each route: DRF would look for every method on every request.
 ALLOWED = {}
@@ -34,6 +39,9 @@ class NotebookView(APIView):
     writes = {}
     # The writes that look at If-Match and If-None-Match.
     conditional_actions = frozenset()
+    # What the answer of an action is made from, "note" or "notebook", if nothing else has a part in it: then it may be
+    # given again (see answers.py).
+    made_from = {}
     # A write that would ignore one of these headers is refused, for this reason.
     ignored_headers = dict.fromkeys(CONDITIONS, "There is no note here that it could be compared with.")
 
@@ -93,7 +101,22 @@ class NotebookView(APIView):
         if response.accepted_renderer.format != "json":
             # An ETag names the JSON, so the browsable API's page has none.
             response.headers.pop("ETag", None)
+        elif response.status_code in {200, 304}:
+            response.again = self.again(request)
         return response
+
+    def again(self, request):
+        """Return how this answer may be given again, or None if it may not."""
+        made_from = self.made_from.get(getattr(self, "action", None))
+        if made_from is None or request.user.pk:
+            return None
+        uuid = parsed_uuid(self.kwargs["id"]) if made_from == "note" else None
+        writer, counts_as = self.access.writer, getattr(request, "counts_as", 1)
+        if not isinstance(request.auth, ApiKey):
+            return Again(Basis(uuid=uuid), writer and writer.id, math.inf, counts_as)
+        # From then on the key has expired, or its use is to be recorded.
+        ends_at = min(moment.timestamp() for moment in request.auth.unchanged_until() if moment)
+        return Again(Basis(request.auth.digest, uuid), writer.id, ends_at, counts_as)
 
 
 class WritingView(NotebookView):

@@ -4,7 +4,7 @@ import logging
 import re
 import time
 
-import uuid_utils.compat
+import uuid_utils
 from django.conf import settings
 from rest_framework.permissions import SAFE_METHODS
 
@@ -19,6 +19,26 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,64}")
 SESSION_KEY = re.compile("[a-z0-9]{8,40}")
 
 
+class RequestLine:
+    """One request, from its beginning to its line in the log. `META` is its WSGI environ."""
+
+    def __init__(self, environ):
+        self.META = environ
+        self.started = time.monotonic()
+        incoming = environ.get("HTTP_X_REQUEST_ID", "")
+        self.id = incoming if SANE_REQUEST_ID.fullmatch(incoming) else str(uuid_utils.uuid7())
+        self.token = request_id.current.set(self.id)
+
+    def write(self, status, request, by=None):
+        """Log the path without its query: what people search for does not belong in a log."""
+        milliseconds = (time.monotonic() - self.started) * 1000
+        method, path = self.META["REQUEST_METHOD"], self.META["PATH_INFO"]
+        logger.info("%s %r %d %.1fms %s", method, path, status, milliseconds, audit.origin(request, by))
+
+    def end(self):
+        request_id.current.reset(self.token)
+
+
 class RequestLogMiddleware:
     """Give the request an id, or keep a sane one that it came with. Write one log line, and send the id back."""
 
@@ -26,21 +46,15 @@ class RequestLogMiddleware:
         self.get_response = get_response
 
     def __call__(self, request):
-        started = time.monotonic()
-        incoming = request.META.get("HTTP_X_REQUEST_ID", "")
-        request.id = incoming if SANE_REQUEST_ID.fullmatch(incoming) else str(uuid_utils.compat.uuid7())
-        token = request_id.current.set(request.id)
+        line = RequestLine(request.META)
+        request.id = line.id
         try:
             response = self.get_response(request)
-            response["X-Request-ID"] = request.id
-            milliseconds = (time.monotonic() - started) * 1000
-            # Log the path without its query: what people search for does not belong in a log.
-            line = "%s %r %d %.1fms %s"
-            said = [request.method, request.path, response.status_code, milliseconds, audit.origin(request)]
-            logger.info(line, *said)
+            response["X-Request-ID"] = line.id
+            line.write(response.status_code, request)
             return response
         finally:
-            request_id.current.reset(token)
+            line.end()
 
 
 class HttpsMiddleware:

@@ -100,6 +100,7 @@ def count_chars(request, chars):
     throttle, more = getattr(request, "access_throttle", None), chars // CHARS_OF_A_REQUEST
     if throttle and more:
         throttle.count(request, more)
+    request.counts_as = 1 + more
 
 
 class FailureThrottle:
@@ -118,10 +119,11 @@ class FailureThrottle:
             self.request.rate_limit = self.window.headers(counted)
             self.raise_429_if(counted > self.window.limit)
 
+    def is_used_up(self):
+        return bool(self.window) and self.window.counted_before() >= self.window.limit
+
     def raise_429_if_used_up(self):
-        if self.window:
-            counted = self.window.counted_before()
-            self.raise_429_if(counted >= self.window.limit)
+        self.raise_429_if(self.is_used_up())
 
     def raise_429_if(self, exceeded):
         if exceeded:

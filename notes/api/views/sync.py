@@ -56,6 +56,7 @@ class ChangesView(NotebookView):
     """
 
     query_params = {None: ChangesParams.names()}
+    made_from = {None: "notebook"}
 
     @extend_schema(
         summary="Follow the changes",
