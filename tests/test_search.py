@@ -569,4 +569,4 @@ def test_changing_what_is_indexed_requires_a_new_format_number():
     digest = sha256(repr(stored).encode()).hexdigest()[:16]
 
     # If the second value changes, the first must change too: the indexes of today must then be rebuilt.
-    assert (index.FORMAT, digest) == (1, "59e671f44b8fa40a")
+    assert (index.FORMAT, digest) == (2, "82807325d8e8ae7e")
