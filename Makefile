@@ -33,20 +33,9 @@ run: .venv/installed .env  ## The service on SQLite, for development.
 	@printf '%s\n\n' 'curl -X POST $(URL)/api/v1/notes -H "X-API-Key: $$(sed -n s/^API_KEY=//p .env)" -H "Content-Type: application/json" -d '"'"'{"title": "Hello", "body": "My first note"}'"'"
 	$(BIN)/python manage.py runserver $(HOST):$(PORT)
 
-# One process beside one SQLite file; each of its threads keeps a connection to the database. Most of the threads may wait
-# to write, eight work at a time (see notes/turns.py). HTTP/1 alone, as over HTTP/2 a body may come without any length.
-# Without the kill timeout a stalled upload would hold up a stop for ever.
-GRANIAN := $(BIN)/granian --interface wsgi --http 1 --no-ws --workers 1 --respawn-failed-workers \
-	--blocking-threads 160 --blocking-threads-idle-timeout 60 \
-	--http1-header-read-timeout 15000 --workers-kill-timeout 20
-
 serve: export DEBUG = False
-serve: .venv/installed .env  ## The same as in production: DEBUG off, a real server, static files collected.
-	@$(BIN)/python -m notesproject.port $(HOST) $(PORT)
-	$(BIN)/python manage.py migrate --existing --verbosity 0
-	$(BIN)/python manage.py collectstatic --noinput --verbosity 0
-	$(BIN)/python manage.py check
-	$(GRANIAN) --host $(HOST) --port $(PORT) notesproject.wsgi:application
+serve: .venv/installed .env  ## The same as in production: DEBUG off, and a real server.
+	$(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
 
 test: .venv/installed-dev  ## The whole suite on SQLite and, beside it, on a PostgreSQL that it starts itself.
 	$(BIN)/python -m tests

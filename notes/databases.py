@@ -113,7 +113,6 @@ def place_among_writers() -> Iterator[None]:
     if connection.vendor == "sqlite" or connection.in_atomic_block:
         yield
         return
-    turns.step_aside()
     if not writers.take(PATIENCE_SECONDS):
         raise TooManyWriters("too many writers wait for the database")
     try:

@@ -1,9 +1,8 @@
 """Whose turn it is, among the threads of one process. No ORM, no HTTP."""
 
-import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -27,7 +26,6 @@ class Turns:
             called = threading.Lock()
             called.acquire()
             self.queue.append(called)
-        step_aside()
         if called.acquire(timeout=-1 if seconds is None else seconds):
             return True
         with self.mutex:
@@ -45,27 +43,22 @@ class Turns:
                 self.free += 1
 
 
-# More requests at a time would only fight for Python's interpreter lock.
-requests = Turns(at_once=8, places=sys.maxsize)
 here = threading.local()
 
 
 @contextmanager
-def at_work() -> Iterator[None]:
-    """Wait until this thread may work on its request.
-
-    A request that has to wait for something gives up its turn and later goes on without one. So it does not keep
-    others from work meanwhile.
-    """
-    requests.take()
-    here.works = True
+def at_work(leave: Callable[[], object]) -> Iterator[None]:
+    """Work on a request in this thread. If it steps aside, call `leave`, which lets another one work."""
+    here.leave = leave
     try:
         yield
     finally:
-        step_aside()
+        here.leave = None
 
 
 def step_aside() -> None:
-    if getattr(here, "works", False):
-        here.works = False
-        requests.give_back()
+    """Go on with a request that mostly waits, without keeping others from work."""
+    leave = getattr(here, "leave", None)
+    if leave:
+        here.leave = None
+        leave()

@@ -62,7 +62,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "notes.api.middleware.NoBodyMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "notes.api.bodies.BodyErrorMiddleware",
+    "notes.api.bodies.RefusalMiddleware",
     "notes.api.middleware.DatabaseMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -126,11 +126,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
-}
+# WhiteNoise serves them from the packages that they come with, so that there is nothing to collect.
+WHITENOISE_USE_FINDERS = True
 
 CORS_ALLOWED_ORIGINS = read("CORS_ALLOWED_ORIGINS")
 CORS_URLS_REGEX = r"^/api/.*$"

@@ -7,7 +7,7 @@ from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notesproject.settings")
 
-from notes import database_file, turns
+from notes import database_file
 from notes.api.bodies import ExactBody
 from notesproject.handler import Handler
 
@@ -16,17 +16,8 @@ if problem:
     sys.exit(problem)
 
 django.setup()
-django_application = Handler()
+application = ExactBody(Handler(), max_bytes=settings.NOTES_MAX_REQUEST_BYTES)
 
 from notes import renames  # noqa: E402  (its models are there once Django is set up)
-
-
-def in_turn(environ, start_response):
-    with turns.at_work():
-        return django_application(environ, start_response)
-
-
-# The body is read before the turn is taken: a slow client occupies a thread, but keeps nobody from work.
-application = ExactBody(in_turn, max_bytes=settings.NOTES_MAX_REQUEST_BYTES)
 
 threading.Thread(target=renames.finish_all, daemon=True).start()

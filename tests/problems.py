@@ -31,7 +31,7 @@ def check_problem(response):
 
 # A hostile Host, a plain http and the like may meet any request.
 ANYWHERE = {"method_not_allowed", "https_required", "bad_request", "length_required", "request_too_large"}
-ANYWHERE |= {"unsupported_media_type"}
+ANYWHERE |= {"unsupported_media_type", "request_timeout", "overloaded"}
 
 
 def statuses_of(method, path):

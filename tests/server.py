@@ -1,8 +1,6 @@
-"""Starts a real server, granian as in `make serve` or runserver, as a process on the database of the tests."""
+"""Starts a real server, that of production or runserver, as a process on the database of the tests."""
 
 import os
-import re
-import shlex
 import shutil
 import socket
 import subprocess
@@ -21,7 +19,6 @@ from notesproject.environment import ENVIRONMENT
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_SECONDS = 20
-APPLICATION = "notesproject.wsgi:application"
 
 
 @dataclass(frozen=True)
@@ -36,11 +33,11 @@ class Server:
 
 
 def serving(*options, **environment):
-    """Yield a running Server; options of granian win over those of `make serve`; keywords are environment variables.
+    """Yield a running Server as in production; options are those of `serve`; keywords are environment variables.
 
     The test needs `transactional_db`: another process sees only what is committed.
     """
-    return running("-m", "granian", *granian_options(), *options, "--port", "{port}", APPLICATION, **environment)
+    return running("manage.py", "serve", "--port", "{port}", *options, **environment)
 
 
 def serving_for_development(**environment):
@@ -71,12 +68,6 @@ def running(*arguments, **environment):
             process.wait()
 
 
-def granian_options():
-    """Return the options of `make serve`, read from the Makefile, so that the tests run what operators run."""
-    makefile = (PROJECT / "Makefile").read_text().replace("\\\n", " ")
-    return shlex.split(re.search(r"^GRANIAN := \$\(BIN\)/granian (.*)$", makefile, flags=re.MULTILINE)[1])
-
-
 def process_environment():
     """Return the environment for a process on the database of the tests.
 
@@ -87,7 +78,7 @@ def process_environment():
 
 def fresh_copy(folder):
     """Copy the project as a clone has it, without .env and database; what is installed is shared."""
-    kept_out = shutil.ignore_patterns(".*", "*.sqlite3*", "staticfiles", "tests", "__pycache__")
+    kept_out = shutil.ignore_patterns(".*", "*.sqlite3*", "tests", "__pycache__")
     shutil.copytree(PROJECT, folder, ignore=kept_out)
     shutil.copy(PROJECT / ".env.example", folder)
     (folder / ".venv").symlink_to(sys.prefix)

@@ -30,8 +30,6 @@ os.environ.update(
 from notesproject.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
-WHITENOISE_AUTOREFRESH = True  # Otherwise WhiteNoise warns that nothing has been collected.
 
 if DATABASES["default"]["ENGINE"] == "notesproject.sqlite":  # noqa: F405
     # A file, not memory: threads and server processes share it.

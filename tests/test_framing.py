@@ -64,11 +64,11 @@ class Answer:
             self.headers[name.strip().lower()] = value.strip()
 
 
-@pytest.fixture(scope="module", params=["granian", "runserver"])
+@pytest.fixture(scope="module", params=["serve", "runserver"])
 def wire(request, django_db_setup):
-    start = {"granian": serving, "runserver": serving_for_development}[request.param]
+    start = {"serve": serving, "runserver": serving_for_development}[request.param]
     with start() as server:
-        yield Wire(urlsplit(server.url).port, decodes_chunks=request.param == "granian")
+        yield Wire(urlsplit(server.url).port, decodes_chunks=request.param == "serve")
         log = server.log
     assert "Traceback" not in log, log
 
@@ -317,7 +317,7 @@ def given():
         response = wrapped({"wsgi.input": io.BytesIO(body), **environ}, None)
         list(response)
         response.close()
-        return seen["wsgi.input"].read(), seen["CONTENT_LENGTH"], seen.get("notes.body_error")
+        return seen["wsgi.input"].read(), seen["CONTENT_LENGTH"], seen.get("notes.refusal")
 
     return call
 

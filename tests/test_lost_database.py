@@ -15,7 +15,7 @@ from django.db import connection
 
 from notes import database_file
 from notesproject.environment import database
-from tests.server import APPLICATION, PROJECT, environment_of_a_newcomer, free_port, fresh_copy, granian_options, make
+from tests.server import PROJECT, environment_of_a_newcomer, free_port, fresh_copy, make
 from tests.test_serve import made
 
 DAMAGED = b"SQLite format 3\0" + bytes(4080)
@@ -123,7 +123,8 @@ def test_a_postgresql_server_is_no_problem():
 STARTS = {
     "migrate --existing": ["manage.py", "migrate", "--existing"],
     "runserver": ["manage.py", "runserver", "{port}"],
-    "granian": ["-m", "granian", *granian_options(), "--port", "{port}", APPLICATION],
+    "serve": ["manage.py", "serve", "--port", "{port}"],
+    "another server": ["-m", "granian", "--interface", "wsgi", "--port", "{port}", "notesproject.wsgi:application"],
 }
 
 

@@ -33,7 +33,7 @@ def prove_that_nothing_is_missed(notebook, by, *, notes_per_writer):
     followers = [Follower(limit=2), Follower(limit=200)]
 
     with (
-        serving("--workers", "2", "--blocking-threads", "8") as server,
+        serving("--processes", "2") as server,
         ThreadPoolExecutor(WRITERS) as threads,
     ):
         with following(server.url, *followers):

@@ -28,7 +28,6 @@ NOTES = "/api/v1/notes"
 WRITERS = 8
 # The client does not wait for these answers, so there is always a write that was stored and is in doubt.
 HANGS_UP_EVERY = 7
-OPTIONS = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "4"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -151,14 +150,14 @@ def send_and_hang_up(write, shared, server):
 
 @contextmanager
 def killable_server():
-    """Yield a running Server as `serving` does, with two workers, and all its processes in a group of their own."""
+    """Yield a running Server as `serving` does, with two workers and all its processes in a group of their own."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="notes-server-") as folder:
         log_path = Path(folder, "log")
         with (
             log_path.open("w") as log,
             subprocess.Popen(
-                [sys.executable, "-m", "granian", *OPTIONS, "--port", str(port), "notesproject.wsgi:application"],
+                [sys.executable, "manage.py", "serve", "--port", str(port), "--processes", "2"],
                 cwd=PROJECT,
                 env=process_environment(),
                 stdin=subprocess.DEVNULL,

@@ -22,7 +22,7 @@ def test_exactly_one_of_50_processes_with_one_etag_wins(notebook):
 
 def prove_that_one_wins(notebook, *, writers, rounds):
     with (
-        serving("--workers", "2", "--blocking-threads", "4") as server,
+        serving("--processes", "2") as server,
         Connection(server.url) as connection,
         writer_processes(server.url, writers) as processes,
     ):

@@ -60,7 +60,7 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory, django_db_setup):
-    """What `make serve` starts in an empty folder: fresh secrets, an empty SQLite file, static files collected."""
+    """What `make serve` starts in an empty folder: fresh secrets and an empty SQLite file."""
     if connection.vendor != "sqlite":
         pytest.skip("the run on SQLite has tried it")
     folder = tmp_path_factory.mktemp("make-serve") / "project"
@@ -115,13 +115,6 @@ def test_static_files_of_admin_api_and_docs_are_served(service, path, media_type
 
     assert answer.status == 200
     assert answer.headers.get_content_type() == media_type
-
-
-def test_static_files_are_compressed_for_those_who_can_read_it(service):
-    path = f"{service.url}/static/admin/css/base.css"
-
-    with urllib.request.urlopen(urllib.request.Request(path, headers={"Accept-Encoding": "gzip"})) as response:
-        assert response.headers["Content-Encoding"] == "gzip"
 
 
 @pytest.mark.parametrize(

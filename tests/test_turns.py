@@ -84,17 +84,16 @@ def test_no_more_than_the_limit_work_at_once():
     assert [queue.take(seconds=0) for _ in range(3)] == [True, True, False]
 
 
-def test_whoever_waits_for_something_else_steps_aside_from_work():
-    free = turns.requests.free
-    queue = Turns(at_once=1, places=1)
-    queue.take()
+def test_a_request_steps_aside_once_and_only_while_it_is_at_work():
+    left = []
 
-    with turns.at_work():
-        assert turns.requests.free == free - 1
-        queue.take(seconds=0.01)
-        assert turns.requests.free == free
+    turns.step_aside()
+    with turns.at_work(lambda: left.append("once")):
+        turns.step_aside()
+        turns.step_aside()
+    turns.step_aside()
 
-    assert turns.requests.free == free
+    assert left == ["once"]
 
 
 # SQLite's writers

@@ -1,15 +1,25 @@
 """Reads the whole body of a request, or refuses it, before Django sees it.
 
-Servers pass on a body that broke off as if it were complete, and Django takes a chunked body for an empty one.
-ExactBody reads the announced length, up to max_bytes, and gives Django a plain stream of known length. If that fails,
-Django gets an empty body, and environ["notes.body_error"] holds the status. BodyErrorMiddleware answers with it.
+Servers pass on a body that broke off as if it were complete, and Django takes a chunked body for an empty one. The
+functions here judge what a request announces and what has come of it. ExactBody reads by them for any WSGI server;
+notesproject/uploads.py does so on an event loop.
+
+Django gets a plain stream of known length. If the body is no good, Django gets an empty one, and
+environ["notes.refusal"] holds the status. RefusalMiddleware answers with it.
 """
 
 import contextlib
 import io
 
 from notes.api.errors import problem_response
-from notes.api.problems import BrokenBody, LengthRequired, RequestTooLarge, UnsupportedBody
+from notes.api.problems import (
+    BrokenBody,
+    LengthRequired,
+    Overloaded,
+    RequestTimeout,
+    RequestTooLarge,
+    UnsupportedBody,
+)
 
 READ_BYTES = 64 * 1024
 DRAIN_BYTES = 16 * 1024 * 1024
@@ -17,10 +27,62 @@ MAX_LENGTH_DIGITS = 18
 
 
 class BadBody(Exception):
-    """The body cannot be used; the status says why: 400, 411, 413 or 415."""
+    """The body cannot be used; the status says why: one of RefusalMiddleware.PROBLEMS."""
 
     def __init__(self, status):
         self.status = status
+
+
+def announced_length(environ, max_bytes):
+    """Return how many bytes the request announces, or None if they come in chunks. Raise BadBody if it may not."""
+    raise_415_for_charset(environ)
+    announced = environ.get("CONTENT_LENGTH", "")
+    coding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
+    if coding:
+        # Two lengths, or a coding we cannot undo: RFC 9112, 6.1 and 6.3, treats both as attempts at smuggling.
+        if announced or coding != "chunked":
+            raise BadBody(400)
+        # runserver does not decode chunks, and does not set `wsgi.input_terminated`. granian decodes them, but passes
+        # on a body that was cut off as if it were complete. Only JSON is safe then: cut short, it does not parse.
+        if not (environ.get("wsgi.input_terminated") and is_json(environ.get("CONTENT_TYPE", ""))):
+            raise BadBody(411)
+        return None
+    if not announced:
+        return 0
+
+    # int() alone would take "+5", "1_000" and digits of other scripts, and it fails above 4300 digits.
+    if not (announced.isascii() and announced.isdigit()) or len(announced) > MAX_LENGTH_DIGITS:
+        raise BadBody(400)
+    length = int(announced)
+    if length > max_bytes:
+        raise BadBody(413)
+    return length
+
+
+def bytes_to_read(length, max_bytes):
+    """Return how many bytes to read at most. One more than is allowed tells a chunked body that is too long."""
+    return max_bytes + 1 if length is None else length
+
+
+def raise_if_not_whole(size, length, max_bytes):
+    """Raise BadBody unless so many bytes are the whole body."""
+    if length is not None:
+        if size < length:
+            raise BadBody(400)
+    elif size > max_bytes:
+        raise BadBody(413)
+    elif not size:
+        # Nobody sends an empty body in chunks: this one broke off at its beginning.
+        raise BadBody(400)
+
+
+def hand_over(environ, body=b"", refusal=None):
+    """Let Django read this body, or refuse the request with this status."""
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    if refusal:
+        environ["notes.refusal"] = refusal
 
 
 class ExactBody:
@@ -31,54 +93,20 @@ class ExactBody:
     def __call__(self, environ, start_response):
         stream = environ["wsgi.input"]
         try:
-            refuse_charset(environ)
-            body = self.read_body(environ)
+            hand_over(environ, self.read_body(environ))
         except BadBody as error:
-            body = b""
-            environ["notes.body_error"] = error.status
-        environ["wsgi.input"] = io.BytesIO(body)
-        environ["CONTENT_LENGTH"] = str(len(body))
-        environ.pop("HTTP_TRANSFER_ENCODING", None)
+            hand_over(environ, refusal=error.status)
         response = self.application(environ, start_response)
 
         # A client that waits for "100 Continue" has sent nothing yet. Reading would make it send the body.
-        if "notes.body_error" in environ and "HTTP_EXPECT" not in environ:
+        if "notes.refusal" in environ and "HTTP_EXPECT" not in environ:
             return DrainedAfterwards(response, stream)
         return response
 
     def read_body(self, environ):
-        announced = environ.get("CONTENT_LENGTH", "")
-        coding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
-        if coding:
-            # Two lengths, or a coding we cannot undo: RFC 9112, 6.1 and 6.3, treats both as attempts at smuggling.
-            if announced or coding != "chunked":
-                raise BadBody(400)
-            return self.read_chunked(environ)
-        if not announced:
-            return b""
-
-        # int() alone would take "+5", "1_000" and digits of other scripts, and it fails above 4300 digits.
-        if not (announced.isascii() and announced.isdigit()) or len(announced) > MAX_LENGTH_DIGITS:
-            raise BadBody(400)
-        length = int(announced)
-        if length > self.max_bytes:
-            raise BadBody(413)
-        body = read_up_to(environ["wsgi.input"], length)
-        if len(body) < length:
-            raise BadBody(400)
-        return body
-
-    def read_chunked(self, environ):
-        # runserver does not decode chunks, and does not set `wsgi.input_terminated`. granian decodes them, but passes
-        # on a body that was cut off as if it were complete. Only JSON is safe then: cut short, it does not parse.
-        if not (environ.get("wsgi.input_terminated") and is_json(environ.get("CONTENT_TYPE", ""))):
-            raise BadBody(411)
-        body = read_up_to(environ["wsgi.input"], self.max_bytes + 1)
-        if len(body) > self.max_bytes:
-            raise BadBody(413)
-        if not body:
-            # Nobody sends an empty body in chunks: this one broke off at its beginning.
-            raise BadBody(400)
+        length = announced_length(environ, self.max_bytes)
+        body = read_up_to(environ["wsgi.input"], bytes_to_read(length, self.max_bytes))
+        raise_if_not_whole(len(body), length, self.max_bytes)
         return body
 
 
@@ -104,7 +132,15 @@ class DrainedAfterwards:
                 left -= len(piece)
 
 
-def refuse_charset(environ):
+def refuse_bad_charset(environ):
+    """Do what ExactBody does for a request without a body."""
+    try:
+        raise_415_for_charset(environ)
+    except BadBody as error:
+        hand_over(environ, refusal=error.status)
+
+
+def raise_415_for_charset(environ):
     """Raise for a charset other than UTF-8, and remove it: Django would decode the query string with any such codec."""
     media_type, *parameters = environ.get("CONTENT_TYPE", "").split(";")
     for parameter in parameters:
@@ -139,20 +175,27 @@ def read_piece(stream, count):
 UTF_8 = {"utf-8", "utf8"}
 
 
-class BodyErrorMiddleware:
-    """Answer with a problem document if ExactBody found something wrong with a body.
+class RefusalMiddleware:
+    """Answer with a problem document if the request was refused before Django saw it.
 
     Also refuse a body with a Content-Encoding, and a form in a charset other than UTF-8. Django would decode the form
     with any codec of that name, even "base64".
     """
 
-    PROBLEMS = {400: BrokenBody, 411: LengthRequired, 413: RequestTooLarge, 415: UnsupportedBody}
+    PROBLEMS = {
+        400: BrokenBody,
+        408: RequestTimeout,
+        411: LengthRequired,
+        413: RequestTooLarge,
+        415: UnsupportedBody,
+        503: Overloaded,
+    }
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
-        status = request.META.get("notes.body_error")
+        status = request.META.get("notes.refusal")
         if status:
             return problem_response(request, self.PROBLEMS[status]())
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":

@@ -49,6 +49,11 @@ CODES = {
     ),
     "method_not_allowed": Code(405, "This address does not take this method.", "Use one of those in `Allow`."),
     "not_acceptable": Code(406, "`Accept` asks for a type that there is none of.", "Accept `application/json`."),
+    "request_timeout": Code(
+        408,
+        "The body did not arrive in time: 30 seconds, and one more for each 10 kB of it.",
+        "Send it again over a faster connection, or in several requests.",
+    ),
     "id_taken": Code(
         409,
         "A note with the chosen id exists, or existed and was erased.",
@@ -106,6 +111,11 @@ CODES = {
         503,
         "The database does not answer just now.",
         "Wait for `Retry-After` seconds, then try again. `detail` says whether anything was stored.",
+    ),
+    "overloaded": Code(
+        503,
+        "Too many requests wait for the server, or their bodies fill its memory. Nothing was stored.",
+        "Wait for `Retry-After` seconds, then try again.",
     ),
 }
 

@@ -21,6 +21,7 @@ from notes.api.problems import (
     Forbidden,
     NotFound,
     NothingHere,
+    Overloaded,
     Problem,
     RequestTooLarge,
     ServerError,
@@ -69,7 +70,7 @@ def headers_of(error: exceptions.APIException) -> dict[str, Any]:
         headers["WWW-Authenticate"] = error.auth_header
     if getattr(error, "wait", None):
         headers["Retry-After"] = f"{error.wait:.0f}"
-    if isinstance(error, DatabaseUnavailable):
+    if isinstance(error, (DatabaseUnavailable, Overloaded)):
         headers["Retry-After"] = RETRY_AFTER_SECONDS
     return headers
 

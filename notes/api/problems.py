@@ -43,6 +43,11 @@ class BrokenBody(BrokenRequest):
     )
 
 
+class RequestTimeout(Problem):
+    default_code = "request_timeout"
+    default_detail = "The request's body did not arrive in time. Nothing was stored."
+
+
 class LengthRequired(Problem):
     default_code = "length_required"
     default_detail = "Send the length of the body in Content-Length; this server does not read chunked bodies."
@@ -161,3 +166,8 @@ class ServerError(Problem):
 
 class DatabaseUnavailable(Problem):
     default_code = "database_unavailable"
+
+
+class Overloaded(Problem):
+    default_code = "overloaded"
+    default_detail = "Too many requests wait for this server. Nothing was stored; try again."

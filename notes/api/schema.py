@@ -60,6 +60,7 @@ ERRORS = {
     403: "Forbidden",
     404: "NotFound",
     406: "NotAcceptable",
+    408: "RequestTimeout",
     409: "Conflict",
     410: "Gone",
     411: "LengthRequired",
@@ -181,7 +182,7 @@ class Schema(AutoSchema):
         if "{" in self.path:
             statuses.add(404)
         if self.method not in SAFE_METHODS:
-            statuses |= {411, 413, 415}
+            statuses |= {408, 411, 413, 415}
         if IDEMPOTENCY_KEY in self.get_override_parameters():
             # The content that a repeat should show may have been erased: 410. A DELETE shows no content.
             statuses |= {422} if self.method == "DELETE" else {410, 422}

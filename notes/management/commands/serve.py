@@ -1,0 +1,60 @@
+import multiprocessing
+import os
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+from django.db import connections
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.server import MPServer
+
+from notesproject import port as ports
+
+# Measured: on SQLite one process writes at a time, and more than four gain little.
+MAX_PROCESSES = 4
+
+
+class Command(BaseCommand):
+    help = "Serve in production: check, migrate a database that is there, and answer requests until SIGTERM."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--host", default="127.0.0.1", help="The address to listen at (default: 127.0.0.1).")
+        parser.add_argument("--port", type=int, default=8000, help="The port to listen at (default: 8000).")
+        parser.add_argument(
+            "--processes",
+            type=int,
+            default=min(os.cpu_count() or 1, MAX_PROCESSES),
+            help=f"How many processes answer (default: one for each core, at most {MAX_PROCESSES}).",
+        )
+
+    def handle(self, *, host, port, processes, **options):
+        if settings.DEBUG:
+            raise CommandError("This is for production: set DEBUG=False, or use manage.py runserver.")
+        if ports.is_taken(host, port):
+            raise CommandError(f"Port {port} of {host} is taken by another program. Choose another one with --port.")
+        call_command("migrate", existing=True, verbosity=0)
+
+        # The processes are forks of this one, so that Django is imported once. No connection may be open then.
+        from notesproject.rsgi import application
+
+        connections.close_all()
+        multiprocessing.set_start_method("fork")
+        server = MPServer(
+            "notesproject.rsgi:application",
+            host,
+            port,
+            interface=Interfaces.RSGI,
+            loop=Loops.uvloop,
+            # Over HTTP/2 a body may come without any length.
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=15_000),
+            websockets=False,
+            workers=processes,
+            respawn_failed_workers=True,
+            # So many connections may be open in each process, however slow they are.
+            backpressure=4096,
+            backlog=4096,
+            # Requests in flight have this long to end.
+            workers_kill_timeout=20,
+        )
+        server.serve(target_loader=lambda: application, wrap_loader=False)
