@@ -2,16 +2,23 @@
 
 import base64
 import json
+import threading
 import time
 import tracemalloc
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.conf import settings as project_settings
 from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
+from rest_framework.exceptions import ValidationError
+from rest_framework.serializers import CharField
 
+from notes.api.fields import Text
+from notes.api.operations import valid
+from notes.api.serializers import NoteSerializer
 from notes.models import Note, Revision
 from tests.problems import fields_of, problem_of
 from tests.writing import create_note
@@ -642,3 +649,29 @@ def test_an_impossible_session_cookie_belongs_to_nobody(stranger, notebook, addr
     assert response.status_code == status
     # PostgreSQL takes no NUL.
     assert not [query for query in queries if "django_session" in query["sql"]]
+
+
+def test_a_lone_surrogate_is_refused_in_the_words_of_drf():
+    for text in ["a\ud800\udfff", "\udfff"]:
+        with pytest.raises(ValidationError) as ours:
+            Text().run_validation(text)
+        with pytest.raises(ValidationError) as theirs:
+            CharField().run_validation(text)
+        assert ours.value.get_full_details() == theirs.value.get_full_details()
+
+
+def test_two_requests_at_a_time_never_share_what_reads_them(monkeypatch):
+    """Each is held to its own note: a note may keep a blank title that it has already, and no other one."""
+    check, both_are_here = NoteSerializer.validate_title, threading.Barrier(2, timeout=5)
+
+    def validate_title(serializer, title):
+        both_are_here.wait()
+        return check(serializer, title)
+
+    def send_back(title):
+        return valid(NoteSerializer, {"title": title}, Note(title=title), partial=True)
+
+    monkeypatch.setattr(NoteSerializer, "validate_title", validate_title)
+    blank = ["\u200b", "\u200c"]
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(send_back, blank)) == [{"title": title} for title in blank]

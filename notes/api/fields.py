@@ -7,8 +7,19 @@ from django.core.validators import MaxLengthValidator
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from notes import content
+
+
+class NoSurrogates(ProhibitSurrogateCharactersValidator):
+    """DRF's own looks at each character by itself: milliseconds for a long text."""
+
+    def __call__(self, value):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            super().__call__(value)
 
 
 class Text(serializers.CharField):
@@ -16,6 +27,10 @@ class Text(serializers.CharField):
 
     def __init__(self, **kwargs):
         super().__init__(trim_whitespace=False, **kwargs)
+        self.validators = [
+            NoSurrogates() if isinstance(validator, ProhibitSurrogateCharactersValidator) else validator
+            for validator in self.validators
+        ]
 
     def to_internal_value(self, value):
         if not isinstance(value, str):
