@@ -3,6 +3,8 @@
 import uuid
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from notes.models import Note, Revision
 from notes.search import index
@@ -91,6 +93,33 @@ def test_a_batch_holds_1_to_100_writes(operator, count):
 
 def test_a_batch_may_hold_a_hundred_writes(operator, notebook):
     assert len(send(operator, *[{"op": "create", "title": "x"}] * 100).json()["results"]) == 100
+
+
+def test_a_hundred_creates_take_no_more_statements_than_two(operator, notebook):
+    def statements(count):
+        with CaptureQueriesContext(connection) as queries:
+            send(operator, *[{"op": "create", "title": f"{number}"} for number in range(count)])
+        return len(queries)
+
+    assert statements(100) == statements(2)
+
+
+@pytest.mark.parametrize("op", ["create", "delete"])
+def test_the_first_error_counts_whatever_follows(operator, note, op):
+    taken = {"op": "create", "id": str(note.uuid), "title": "x"}
+
+    response = send(operator, {"op": "create", "title": "One"}, taken, {"op": op, "title": ""}, taken)
+
+    assert (response.json()["code"], response.json()["operation"]) == ("id_taken", 1)
+
+
+def test_two_creates_of_a_batch_cannot_have_one_id(operator, notebook):
+    create = {"op": "create", "id": str(uuid.uuid4()), "title": "x"}
+
+    response = send(operator, create, {"op": "create", "title": "y"}, create)
+
+    assert (response.json()["code"], response.json()["operation"]) == ("id_taken", 2)
+    assert Note.objects.count() == 0
 
 
 def test_a_note_that_is_written_to_many_times_is_indexed_once(operator, note, monkeypatch):

@@ -1,5 +1,8 @@
 """Batches: many writes in one transaction, each carried out by the operation that its "op" names."""
 
+from contextlib import contextmanager
+from itertools import groupby
+
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -7,7 +10,7 @@ from notes.api import operations
 from notes.api.fields import Count, NoteId
 from notes.api.preconditions import Expected
 from notes.api.problems import Problem, raises
-from notes.api.serializers import StrictSerializer
+from notes.api.serializers import NewNoteSerializer, StrictSerializer
 
 
 class BatchItemSerializer(serializers.Serializer):
@@ -33,27 +36,48 @@ class BatchSerializer(StrictSerializer):
 @raises(*(error for write in operations.BATCH.values() for error in write.operation.raises))
 def batch(door, note_id, fields, expected):
     """Return the outcomes of all items. The first error names the number of its item and ends the transaction."""
-    items = operations.valid(BatchSerializer, fields)["operations"]
+    items = enumerate(operations.valid(BatchSerializer, fields)["operations"])
     outcomes = []
-    for number, item in enumerate(items):
-        try:
-            outcomes.append(carry_out(door, item))
-        except ValidationError as error:
-            raise ValidationError({"operations": {str(number): error.detail}}) from None
-        except Problem as error:
-            error.members["operation"] = number
-            raise
+    for is_create, together in groupby(items, lambda numbered: numbered[1]["op"] == "create"):
+        if is_create:
+            outcomes += created(door, list(together))
+        else:
+            outcomes += [carried_out(door, number, item) for number, item in together]
     return outcomes
 
 
-def carry_out(door, item):
-    fields, note_id = item["fields"], item.get("id")
-    if item["op"] == "create":
-        if note_id:
-            fields = {"id": str(note_id), **fields}
-        if "if_match" in item:
-            raise ValidationError({"if_match": ["A note that is being created has no revision yet."]})
-    elif note_id is None:
-        raise ValidationError({"id": ["Say which note."]}, code="required")
-    expected = Expected(if_match=frozenset([str(item["if_match"])])) if "if_match" in item else Expected()
-    return operations.BATCH[item["op"]].operation(door, note_id and str(note_id), fields, expected)
+@contextmanager
+def naming(number):
+    """Let an error name the item with this number."""
+    try:
+        yield
+    except ValidationError as error:
+        raise ValidationError({"operations": {str(number): error.detail}}) from None
+    except Problem as error:
+        error.members["operation"] = number
+        raise
+
+
+def created(door, numbered):
+    """Carry out creates that follow each other. However many they are, they take the statements of one."""
+    taken = operations.taken_among([item.get("id") for _, item in numbered], door.notebook)
+    drafts = []
+    for number, item in numbered:
+        with naming(number):
+            if "if_match" in item:
+                raise ValidationError({"if_match": ["A note that is being created has no revision yet."]})
+            draft = operations.valid(NewNoteSerializer, item["fields"])
+            if note_id := item.get("id"):
+                operations.raise_409_if_taken(note_id, taken)
+                taken.add(note_id)
+                draft["uuid"] = note_id
+            drafts.append(draft)
+    return [operations.Outcome(201, note) for note in door.create_many(drafts)]
+
+
+def carried_out(door, number, item):
+    with naming(number):
+        if "id" not in item:
+            raise ValidationError({"id": ["Say which note."]}, code="required")
+        expected = Expected(if_match=frozenset([str(item["if_match"])])) if "if_match" in item else Expected()
+        return operations.BATCH[item["op"]].operation(door, str(item["id"]), item["fields"], expected)

@@ -91,12 +91,19 @@ def create(door, note_id, fields, expected):
 
 
 def created(door, content):
-    raise_409_if_taken(door.notebook, content.get("uuid"))
+    uuid = content.get("uuid")
+    raise_409_if_taken(uuid, taken_among([uuid], door.notebook))
     return Outcome(201, door.create(**content))
 
 
-def raise_409_if_taken(notebook, uuid):
-    if uuid and notebook.notes.filter(uuid=uuid).exists():
+def taken_among(uuids, notebook):
+    """Return those of these ids that a note has, or had. None is no id."""
+    wanted = [uuid for uuid in uuids if uuid]
+    return set(notebook.notes.filter(uuid__in=wanted).values_list("uuid", flat=True)) if wanted else set()
+
+
+def raise_409_if_taken(uuid, taken):
+    if uuid in taken:
         raise IdTaken(f"There is, or was, a note with the id {uuid}.")
 
 
