@@ -95,13 +95,14 @@ def test_a_batch_may_hold_a_hundred_writes(operator, notebook):
     assert len(send(operator, *[{"op": "create", "title": "x"}] * 100).json()["results"]) == 100
 
 
-def test_a_hundred_creates_take_no_more_statements_than_two(operator, notebook):
+def test_a_hundred_creates_take_hardly_more_statements_than_two(operator, notebook):
     def statements(count):
         with CaptureQueriesContext(connection) as queries:
             send(operator, *[{"op": "create", "title": f"{number}"} for number in range(count)])
         return len(queries)
 
-    assert statements(100) == statements(2)
+    # Django sends SQLite at most 999 parameters in a statement: 83 notes.
+    assert statements(100) <= statements(2) + 1
 
 
 @pytest.mark.parametrize("op", ["create", "delete"])
