@@ -65,19 +65,18 @@ def log_level(text):
 
 def cache(url):
     """Return Django's settings for the cache in which requests are counted for the rate limits."""
+    if url == "memory://":
+        return {"BACKEND": "notesproject.counters.SharedCounters"}
     scheme = url.partition("://")[0]
     try:
         config = environ.Env.cache_url_config(url)
     except ImproperlyConfigured:
         scheme = None
-    if scheme == "locmemcache":
-        # Django's default keeps 300 entries: 300 addresses would push out the count of another.
-        return {**config, "OPTIONS": {"MAX_ENTRIES": 10_000}}
     if scheme in {"redis", "rediss"}:
         # A cache that does not answer must not hold up the requests that it counts.
         timeouts = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5}
         return {**config, "OPTIONS": {**timeouts, **config.get("OPTIONS", {})}}
-    raise ValueError("write redis://HOST:PORT/NUMBER or locmemcache://")
+    raise ValueError("write redis://HOST:PORT/NUMBER or memory://")
 
 
 # name: (reader, default). `.env.example` explains each one; a test keeps the two equal.
@@ -100,7 +99,7 @@ ENVIRONMENT = {
     "NOTES_RATE_FAILURES": (rate, "20/minute"),
     "NOTES_PROXIES": (count, "0"),
     "NOTES_ANSWERS_BYTES": (count, "16000000"),
-    "CACHE_URL": (cache, "locmemcache://"),
+    "CACHE_URL": (cache, "memory://"),
     "NOTES_LOG_LEVEL": (log_level, "INFO"),
 }
 

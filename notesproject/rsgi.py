@@ -16,6 +16,7 @@ from io import BytesIO
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notesproject.settings")
 
 from django.conf import settings
+from django.core.cache import caches
 from django.db import connection
 from rest_framework.permissions import SAFE_METHODS
 
@@ -43,6 +44,8 @@ class Application:
     def __init__(self):
         self.on_sqlite = connection.vendor == "sqlite"
         self.handler = Handler()
+        # The counters that all processes share have to be there before a fork.
+        caches["default"]
 
     def __rsgi_init__(self, loop):
         """Prepare for requests, in each process."""

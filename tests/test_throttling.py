@@ -148,10 +148,6 @@ def test_a_clock_set_back_keeps_nobody_waiting_longer_than_a_window(operator, se
     assert 1 <= int(answers[1]["Retry-After"]) <= 3600
 
 
-def test_memory_keeps_count_of_thousands_of_clients():
-    assert cache_settings("locmemcache://")["OPTIONS"]["MAX_ENTRIES"] >= 10_000
-
-
 @pytest.mark.parametrize("address", [NOTES, f"{NOTES}?q=novel", f"{NOTES}?q=novel&ordering=title", "/api/v1/changes"])
 def test_a_list_counts_once_more_for_each_hundred_thousand_characters(stranger, notebook, by, settings, address):
     settings.NOTES_RATE_READS = (10, DAY)
@@ -332,6 +328,17 @@ def wait_until_it_answers(client):
         except redis.ConnectionError:
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+
+@pytest.mark.once
+@pytest.mark.django_db(transaction=True)
+def test_the_processes_of_a_server_together_let_exactly_the_rate_through(notebook):
+    with serving("--processes", "2", NOTES_RATE_READS="40/day", NOTES_RATE_FAILURES="7/day") as server:
+        reads = together(server, server, OPERATOR_KEY)
+        guesses = together(server, server, "a wrong key of some length")
+
+    assert [reads.count(status) for status in (200, 429)] == [40, 60]
+    assert [guesses.count(status) for status in (401, 429)] == [7, 93]
 
 
 @pytest.mark.once

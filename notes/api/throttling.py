@@ -1,7 +1,7 @@
 """How often somebody may ask: reads and writes per key, or per address without one; wrong secrets per address.
 
-The cache's atomic `incr` counts within windows of fixed length. Several processes count together if they share a cache
-(CACHE_URL). With the default, a cache in memory, each process counts for itself.
+The cache's atomic `incr` counts within windows of fixed length. The processes of one server count together, in memory
+that they share. Several servers do so with a shared cache (CACHE_URL).
 
 While a shared cache does not answer, nobody is refused, and the log has an error for each uncounted request. The rates
 keep the service usable, so they must not take it down. Meanwhile, API keys are still too long to guess.
