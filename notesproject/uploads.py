@@ -77,7 +77,9 @@ class Upload:
         while self.size < wanted and (piece := await anext(self.stream)):
             pieces.append(piece)
             self.memory.take(self, len(piece))
-            if length is None and not self.gave_way:
+            if self.gave_way:
+                raise TimeoutError
+            if length is None:
                 self.timeout.reschedule(started + seconds_for(self.size))
 
     def give_way(self):
