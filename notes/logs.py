@@ -13,3 +13,12 @@ class ShortSecurityFilter(logging.Filter):
             record.msg, record.args = f"%.{self.MAX_CHARS}r", (record.getMessage(),)
             record.exc_info = record.exc_text = None
         return True
+
+
+def leave_out_origins() -> None:
+    """Do not look for the file, thread and process of each line: ours name none of them.
+
+    See https://docs.python.org/3/howto/logging.html#optimization.
+    """
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False

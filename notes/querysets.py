@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Self
-from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
@@ -77,7 +76,7 @@ class NotebookQuerySet(models.QuerySet):
 
 @cache
 def default_notebook(model: Any) -> Prepared[Any]:
-    return Prepared(lambda: model.objects.filter(name=model.DEFAULT_NAME))
+    return Prepared(lambda: model.objects.filter(name=model.DEFAULT_NAME).defer("created_at"))
 
 
 def first_position(created_at: datetime) -> int:
@@ -96,9 +95,9 @@ def positions_between(after: datetime | None, before: datetime | None) -> Positi
 
 
 class NoteQuerySet(models.QuerySet):
-    def with_uuid(self, notebook: Any, uuid: UUID, among: str = "live") -> Any:
-        """Return the notebook's note with this id, or None. `among` names one of the methods below."""
-        return note_with_uuid(self.model, among).first(notebook=notebook.pk, uuid=uuid)
+    def with_uuid(self, among: str = "live") -> Prepared[Any]:
+        """Return the query for the note of a `notebook` with this `uuid`. `among` names one of the methods below."""
+        return note_with_uuid(self.model, among)
 
     def live(self) -> Self:
         return self.filter(deleted_at=None)

@@ -20,7 +20,7 @@ from django.core.cache import caches
 from django.db import connection
 from rest_framework.permissions import SAFE_METHODS
 
-from notes import renames, turns
+from notes import logs, renames, turns
 from notes.api.bodies import refuse_bad_charset
 from notesproject.handler import Handler
 from notesproject.uploads import Memory, Upload
@@ -49,6 +49,7 @@ class Application:
 
     def __rsgi_init__(self, loop):
         """Prepare for requests, in each process."""
+        logs.leave_out_origins()
         at_once = AT_ONCE[connection.vendor]
         self.loop = loop
         self.reads = Lane(at_once["reads"], READ_PATIENCE_SECONDS)

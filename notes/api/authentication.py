@@ -30,7 +30,7 @@ class KeyAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request):
-        text = request.headers.get("X-API-Key")
+        text = request.META.get("HTTP_X_API_KEY")
         if text is None:
             return None
         failures = FailureThrottle(request)

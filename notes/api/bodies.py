@@ -198,7 +198,7 @@ class RefusalMiddleware:
         status = request.META.get("notes.refusal")
         if status:
             return problem_response(request, self.PROBLEMS[status]())
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             # Decoding could make a small body huge. Without decoding, the body would mean something else.
             problem = UnsupportedBody("Send the body as it is, without Content-Encoding.")
             response = problem_response(request, problem)

@@ -50,11 +50,21 @@ def found(notebook, note_id, among="live"):
 
     Raise NotFound if there is none, or if the id is no UUID.
     """
+    query, row = found_row(notebook, note_id, among)
+    return query.model_of(row)
+
+
+def found_row(notebook, note_id, among="live"):
+    """Return (query, row) of the note with this id, as `found` does, without making a model."""
     uuid = parsed_uuid(note_id)
-    note = Note.objects.with_uuid(notebook, uuid, among) if uuid else None
-    if note is None:
+    rows = rows_with(notebook, uuid, among) if uuid else ()
+    if not rows:
         raise NotFound("Note not found.")
-    return note
+    return Note.objects.with_uuid(among), rows[0]
+
+
+def rows_with(notebook, uuid, among="live"):
+    return Note.objects.with_uuid(among).rows(notebook=notebook.pk, uuid=uuid)
 
 
 def expected_note(door, note_id, expected, among="live"):
@@ -111,7 +121,7 @@ def raise_409_if_taken(uuid, taken):
 def update(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
     uuid = parsed_uuid(note_id)
-    if expected == Expected(if_none_match=ANY) and uuid and not Note.objects.with_uuid(door.notebook, uuid):
+    if expected == Expected(if_none_match=ANY) and uuid and not rows_with(door.notebook, uuid):
         return created(door, {**valid(NoteSerializer, fields, Note(uuid=uuid)), "uuid": uuid})
     note = expected_note(door, note_id, expected)
     door.edit(note, **valid(NoteSerializer, fields, note))

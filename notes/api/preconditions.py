@@ -32,8 +32,8 @@ class Expected:
         if request.method in SAFE_METHODS and request.accepted_renderer.format != "json":
             return cls()
         return cls(
-            entity_tags("If-Match", request.headers.get("If-Match")),
-            entity_tags("If-None-Match", request.headers.get("If-None-Match")),
+            entity_tags("If-Match", request.META.get("HTTP_IF_MATCH")),
+            entity_tags("If-None-Match", request.META.get("HTTP_IF_NONE_MATCH")),
         )
 
 

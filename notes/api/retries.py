@@ -21,7 +21,7 @@ QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
 
 def key_of(request):
     """Return the request's Idempotency-Key, or None. In quotes or bare, it is the same key."""
-    text = request.headers.get("Idempotency-Key")
+    text = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if text is None or BARE_KEY.fullmatch(text):
         return text
     if match := QUOTED_KEY.fullmatch(text):

@@ -100,14 +100,19 @@ class NoteViewSet(WritingView, ModelViewSet):
 
     @raises(PreconditionFailed)
     def retrieve(self, request, *args, **kwargs):
-        note = self.get_object()
+        query, row = operations.found_row(self.notebook, self.kwargs["id"])
+        [shown] = NoteSerializer.of_rows(query, [row])
         expected = Expected.of(request)
-        if includes_tag(expected, str(note.revision)):
+        if includes_tag(expected, str(shown["revision"])):
             response = Response(status=status.HTTP_304_NOT_MODIFIED)
         else:
-            raise_412_if_changed(expected, note)
-            response = Response(NoteSerializer(note).data)
-        response["ETag"] = entity_tag(note.revision)
+            if expected.if_match is not None:
+                raise_412_if_changed(expected, query.model_of(row))
+            if request.accepted_renderer.format == "api":
+                # The forms on the page begin with the note that the serializer was made for.
+                shown = NoteSerializer(query.model_of(row)).data
+            response = Response(shown)
+        response["ETag"] = entity_tag(shown["revision"])
         return response
 
     def create(self, request, *args, **kwargs):
