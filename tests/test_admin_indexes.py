@@ -176,6 +176,7 @@ def walk(browser, address):
     found = []
     path = address.partition("?")[0]
     while address:
+        assert len(found) < 10, "the pages go round in circles"
         response = browser.get(address)
         rows = response.context["cl"]
         found.append([str(row) for row in rows.result_list])
@@ -200,6 +201,21 @@ def test_the_pages_show_each_note_once_the_newest_first(browser, notebook, by, s
     titles = list(Note.objects.live().order_by("-position").values_list("title", flat=True))
 
     assert walk(browser, f"{LIST}?{query}") == [titles[:2], titles[2:4], titles[4:]]
+
+
+def test_a_search_ends_with_the_day(browser, notebook, by):
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    create_note(notebook, by, title="Milk before", created_at=midnight - timedelta(microseconds=1))
+    create_note(notebook, by, title="Milk after", created_at=midnight)
+
+    days = [urlencode({f"created_at__{lookup}": str(midnight)}) for lookup in ("lt", "gte")]
+
+    assert [shown(browser, f"{LIST}?q=milk&{day}") for day in days] == [["Milk before"], ["Milk after"]]
+    assert [shown(browser, f"{LIST}?{day}") for day in days] == [["Milk before"], ["Milk after"]]
+
+
+def shown(browser, address):
+    return [str(row) for row in browser.get(address).context["cl"].result_list]
 
 
 def test_the_pages_of_the_trash_show_each_note_once(browser, notebook, by, short_pages):
