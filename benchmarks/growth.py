@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from tqdm import tqdm
 
 from benchmarks.scenarios import SCENARIOS, Ours, Scenario
-from benchmarks.servers import SERVICES, Server, require_linux
+from benchmarks.servers import SERVICES, Server, get_ready
 from benchmarks.service import facts, measure, store, warm_up
 
 MOST = 1.2
@@ -26,7 +26,7 @@ ADMIN_NOTES = "/admin/notes/note/"
 
 def main():
     options = read_options()
-    require_linux()
+    get_ready()
     sizes = sorted(options.sizes)
     names = [f"{sizes[0]:,} again", *(f"{size:,}" for size in sizes)]
     records = []

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from benchmarks import loader, report
 from benchmarks.scenarios import SCENARIOS, Ours, Peer
-from benchmarks.servers import PEERS_PYTHON, SERVICES, Server, machine_cpu_seconds, require_linux
+from benchmarks.servers import PEERS_PYTHON, SERVICES, Server, get_ready, machine_cpu_seconds
 from notesproject.environment import BASE_DIR
 from tests.postgres import bin_directory, postgres
 
@@ -32,7 +32,7 @@ WARM_SECONDS = 0.5
 
 def main():
     options = read_options()
-    require_linux()
+    get_ready()
     wanted = {name: SERVICES[name] for name in options.services}
     if not all(service.is_ours for service in wanted.values()) and not PEERS_PYTHON.exists():
         sys.exit("The peers are not installed: make .venv-bench/installed")

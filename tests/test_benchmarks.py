@@ -1,11 +1,16 @@
 """The benchmark measures what it says it does."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -152,6 +157,32 @@ def test_a_small_run_tells_how_ours_grows(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "No request failed." in result.stdout
     assert "| admin: note |" in result.stdout
+
+
+def processes_that_know(folder):
+    """Return the processes whose environment names the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            found += [path.parent.name] * (bytes(folder) in path.read_bytes())
+    return found
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_ended_leaves_nothing_behind(tmp_path, sign):
+    options = ["--sizes", "100", "--services", "ours"]
+    command = [sys.executable, "-m", "benchmarks.service", *options]
+    run = subprocess.Popen(command, cwd=BASE_DIR, env=os.environ | {"TMPDIR": str(tmp_path)})
+    while run.poll() is None and not list(tmp_path.glob("notes-benchmark-*/requests")):
+        time.sleep(0.1)
+    assert processes_that_know(tmp_path)
+
+    run.send_signal(sign)
+    run.wait()
+
+    assert processes_that_know(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.prove
