@@ -16,9 +16,10 @@ from urllib.parse import urlencode
 
 from tqdm import tqdm
 
+from benchmarks.measurement import Contender, facts
 from benchmarks.scenarios import SCENARIOS, Ours, Scenario
 from benchmarks.servers import SERVICES, Server, get_ready
-from benchmarks.service import facts, measure, store, warm_up
+from benchmarks.stores import store
 
 MOST = 1.2
 ADMIN_NOTES = "/admin/notes/note/"
@@ -27,28 +28,17 @@ ADMIN_NOTES = "/admin/notes/note/"
 def main():
     options = read_options()
     get_ready()
-    sizes = sorted(options.sizes)
-    names = [f"{sizes[0]:,} again", *(f"{size:,}" for size in sizes)]
-    records = []
+    smallest, *_ = sizes = sorted(options.sizes)
+    sizes = {f"{smallest:,} again": smallest, **{f"{size:,}": size for size in sizes}}
+    rounds = []
     try:
-        with ExitStack() as stack:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notes-benchmark-")))
-            kept = stack.enter_context(store(options.database, options.folder, scratch))
-            service = next(one for one in SERVICES.values() if one.is_ours and one.database == options.database)
-            materials = {name: kept.material(size) for name, size in zip(names, [sizes[0], *sizes])}
-            copies = {
-                name: kept.copy(f"growth-{number}", service, materials[name]["size"])
-                for number, name in enumerate(names)
-            }
-            with tqdm(total=options.rounds * len(GROWING) * len(names), unit=" runs", disable=None) as bar:
-                for round in range(1, options.rounds + 1):
-                    measure_round(options, service, materials, copies, round, scratch, records, bar)
+        measure(options, sizes, rounds)
     except KeyboardInterrupt:
         sys.exit("Interrupted.")
     finally:
-        print("\n".join(table(records, names)))
+        print("\n".join(table(rounds, list(sizes))))
         if options.json:
-            options.json.write_text(json.dumps(facts(options) | {"rounds": records}, indent=1))
+            options.json.write_text(json.dumps(facts(options) | {"rounds": rounds}, indent=1))
 
 
 def read_options():
@@ -62,20 +52,30 @@ def read_options():
     return parser.parse_args()
 
 
-def measure_round(options, service, materials, copies, round, scratch, records, bar):
+def measure(options, sizes, rounds):
+    service = next(one for one in SERVICES.values() if one.is_ours and one.database == options.database)
     with ExitStack() as stack:
-        running = {}
-        for number, (name, material) in enumerate(materials.items()):
-            log = scratch / f"{number}.log"
-            server = stack.enter_context(Server(service, copies[name], material["secret_key"], log))
-            running[name] = server, Visitor(material, server.port, round)
-            warm_up(server, running[name][1], 1, scratch)
-        for label, scenario in GROWING.items():
-            for name, (server, client) in running.items():
-                bar.set_postfix_str(f"{name}: {label}")
-                figures = measure(scenario, server, client, 1, options.seconds, scratch)
-                records.append({"notes": name, "round": round, "scenario": label} | figures)
-                bar.update()
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notes-benchmark-")))
+        kept = stack.enter_context(store(options.database, options.folder, scratch))
+        materials = {name: kept.material(size) for name, size in sizes.items()}
+        copies = {
+            name: kept.copy(f"growth-{number}", service, size) for number, (name, size) in enumerate(sizes.items())
+        }
+        bar = stack.enter_context(tqdm(total=options.rounds * len(GROWING) * len(sizes), unit=" runs", disable=None))
+        for round in range(1, options.rounds + 1):
+            with ExitStack() as started:
+                contenders = {}
+                for number, (name, material) in enumerate(materials.items()):
+                    log = scratch / f"{number}.log"
+                    server = started.enter_context(Server(service, copies[name], material["secret_key"], log))
+                    contenders[name] = Contender(server, Visitor(material, server.port, round), kept, scratch)
+                    contenders[name].warm_up(1)
+                for label, scenario in GROWING.items():
+                    for name, contender in contenders.items():
+                        bar.set_postfix_str(f"{name}: {label}")
+                        figures = contender.measure(scenario, connections=1, seconds=options.seconds)
+                        rounds.append({"notes": name, "round": round, "scenario": label, **figures})
+                        bar.update()
 
 
 class Visitor(Ours):
@@ -124,12 +124,12 @@ GROWING = {
 }
 
 
-def table(records, names):
+def table(rounds, names):
     yield f"| processor time, ms | {' | '.join(names)} | largest / smallest |"
     yield f"| --- | {' | '.join('---' for _ in names)} | --- |"
     for label in GROWING:
         found = {name: [] for name in names}
-        for record in records:
+        for record in rounds:
             if record["scenario"] == label and record["cpu_ms"] is not None:
                 found[record["notes"]].append(record["cpu_ms"])
         if not all(found.values()):
@@ -138,7 +138,7 @@ def table(records, names):
         growth, chance = largest / smallest, max(again, smallest) / min(again, smallest)
         verdict = "met" if growth <= MOST else "within chance" if growth <= chance * MOST else "MISSED"
         yield f"| {label} | {' | '.join(f'{value:.2f}' for value in figures)} | {growth:.2f} {verdict} |"
-    errors = sum(record["errors"] for record in records)
+    errors = sum(record["errors"] for record in rounds)
     yield f"\nAt most ×{MOST} is wanted. {f'{errors} REQUESTS FAILED.' if errors else 'No request failed.'}"
 
 

@@ -1,7 +1,6 @@
 """What a run of the benchmark found: tables for people, and a picture."""
 
 import math
-import os
 from html import escape
 from statistics import median
 
@@ -74,6 +73,8 @@ class Group:
         )
         lines += self.table("Throughput: times the article's (requests per second)", self.faster)
         lines += self.table("Latency: median / 99 of 100, ms", self.latency)
+        if self.database == "postgresql":
+            lines += self.table("Processor time of the database itself, ms per request", self.of_the_database)
         lines += [*self.starts_and_memory(), *self.chance(), *self.errors(), *self.company()]
         return "\n".join(lines)
 
@@ -102,8 +103,8 @@ class Group:
     def company(self):
         """Say how much of the machine other programs took. Throughput and latency suffer from them."""
         taken = sum(row["others_cpu_seconds"] for row in self.records)
-        there = sum(row["seconds"] for row in self.records) * os.cpu_count()
-        yield f"Other programs, the database's server among them, took {taken / there:.0%} of the machine meanwhile."
+        there = sum(row["machine_cpu_seconds"] for row in self.records)
+        yield f"Other programs took {taken / there:.0%} of the machine meanwhile."
 
     def errors(self):
         failed = {}
@@ -134,6 +135,10 @@ class Group:
     def latency(self, service, scenario):
         middle, late = (self.figure(service, scenario, name) for name in ("p50_ms", "p99_ms"))
         return f"{middle:.1f} / {late:.0f}" if middle is not None else ""
+
+    def of_the_database(self, service, scenario):
+        ms = self.figure(service, scenario, "database_cpu_ms")
+        return f"{ms:.2f}" if ms is not None else ""
 
     def times(self, value, figure):
         if value is None:

@@ -99,7 +99,7 @@ def rounds(**milliseconds):
             "service": service.replace("_", "-"),
             "cpu_ms": value,
             "per_second": 1000 / value,
-            "seconds": 1,
+            "machine_cpu_seconds": 1,
             "others_cpu_seconds": 0,
             "p50_ms": value,
             "p99_ms": value,
