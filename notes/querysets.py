@@ -112,13 +112,6 @@ class NoteQuerySet(models.QuerySet):
     def tagged(self, notebook: NotebookOfIndex, name: str) -> Self:
         return self.found_by(notebook, Query((Term(tag=name),)))
 
-    def created_between(self, after: datetime | None, before: datetime | None) -> Self:
-        """Return the notes created after and before these times. Either may be None."""
-        first, end = positions_between(after, before)
-        # Redundant, but it lets the database use the index on `position`.
-        bounds = {"created_at__gt": after, "created_at__lt": before, "position__gte": first, "position__lt": end}
-        return self.filter(**{lookup: value for lookup, value in bounds.items() if value is not None})
-
     def with_short_bodies(self) -> Self:
         """Return the notes with `body_bytes` and `short_body` in place of the body, which is deferred.
 

@@ -1,5 +1,6 @@
 """A list of notes: its query parameters, read once, and the page that answers them."""
 
+from functools import cache, cached_property
 from typing import Any
 
 from django.db.models import QuerySet
@@ -7,10 +8,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from notes.api.fields import Moment, Text
-from notes.api.pagination import Page, PageParams, PageRequest, PagesOf
+from notes.api.pagination import MAX_LIMIT, Page, PageParams, PageRequest, PagesOf
 from notes.api.query_params import Ids, Names, invalid_parameter
 from notes.models import Note, Notebook
-from notes.prepared import Parameter, Prepared
+from notes.prepared import Parameter, Parameters, Prepared
 from notes.querysets import positions_between
 from notes.search import index
 from notes.search.engine import Hit, PositionRange
@@ -27,11 +28,23 @@ ORDERS = {
 }
 # Orders in which the index can stream its hits.
 SEARCH_ORDERS = {"relevance", "created_at", "-created_at"}
-# The list without a search and without bounds, which most requests are for.
 OF_NOTEBOOK = {"notebook": Parameter("notebook", Note._meta.get_field("notebook"))}
-ALL_NOTES = PagesOf(lambda: Note.objects.live().filter(**OF_NOTEBOOK))
-ALL_NOTES_WITHOUT_BODIES = PagesOf(lambda: Note.objects.live().filter(**OF_NOTEBOOK).defer("body"))
-BOUNDS = {"created_after", "created_before", "updated_after", "updated_before", "ids"}
+
+
+@cache
+def notes_where(lookups: tuple[str, ...], *, with_bodies: bool) -> PagesOf:
+    """Return the pages of a notebook's live notes that meet these lookups. Each has a Parameter of its name."""
+
+    def rows() -> QuerySet:
+        notes = Note.objects.live().filter(**OF_NOTEBOOK, **{lookup: parameter_of(lookup) for lookup in lookups})
+        return notes if with_bodies else notes.defer("body")
+
+    return PagesOf(rows)
+
+
+def parameter_of(lookup: str) -> Parameter:
+    name, _, kind = lookup.partition("__")
+    return (Parameters if kind == "among" else Parameter)(lookup, Note._meta.get_field(name))
 
 
 class ListParams(PageParams):
@@ -94,16 +107,16 @@ class ListRequest(PageRequest):
         if is_search and self.ordering in SEARCH_ORDERS:
             return self.page_of_hits()
         order = ORDERS[self.ordering]
-        if not is_search and self.params.keys().isdisjoint(BOUNDS):
-            pages = ALL_NOTES if self.needs_body else ALL_NOTES_WITHOUT_BODIES
-            return self.keyset_page(pages, Note, order, with_bodies=self.needs_body, notebook=self.notebook.pk)
-        notes = self.notebook.notes
-        notes = notes.found_by(self.notebook, self.query) if is_search else notes.live()
-        return self.keyset_page(PagesOf(lambda: self.narrowed(notes)), Note, order, with_bodies=self.needs_body)
+        if is_search:
+            notes = self.notebook.notes.found_by(self.notebook, self.query).filter(**self.bounds)
+            pages = PagesOf(lambda: notes if self.needs_body else notes.defer("body"))
+            return self.keyset_page(pages, Note, order, with_bodies=self.needs_body)
+        pages = notes_where(tuple(self.bounds), with_bodies=self.needs_body)
+        values = {"notebook": self.notebook.pk, **self.bounds}
+        return self.keyset_page(pages, Note, order, with_bodies=self.needs_body, **values)
 
     def page_of_hits(self) -> Page:
         """Return a page in one of SEARCH_ORDERS, forwards only. Its cursor holds rank and position of the last hit."""
-        notes = self.narrowed(self.notebook.notes.live())
         hits = index.page(
             self.notebook,
             self.query,
@@ -111,7 +124,7 @@ class ListRequest(PageRequest):
             ascending=self.ordering == "created_at",
             after=Hit(*self.position) if self.position else None,
             limit=self.limit + 1,
-            candidates=notes if self.params.keys() & BOUNDS else None,
+            candidates=self.notebook.notes.live().filter(**self.bounds) if self.bounds else None,
             position_range=self.position_range,
         )
         if not hits:
@@ -119,11 +132,12 @@ class ListRequest(PageRequest):
 
         def read(count: int, short: bool) -> tuple[Prepared[Any], list[tuple[Any, ...] | None]]:
             positions = [hit.position for hit in hits[:count]]
-            rows = notes.filter(position__among=positions)
-            query: Prepared[Any] = Prepared(lambda: rows.with_short_bodies() if short else rows)
+            pages = notes_where(("position__among", *self.bounds), with_bodies=self.needs_body)
+            query = pages.query(["position"], is_after=False, count=MAX_LIMIT + 1, short=short)
+            rows = query.rows(notebook=self.notebook.pk, position__among=positions, **self.bounds)
             place = query.columns.index("position")
             # A hit may have been deleted since the search ran.
-            found = {row[place]: row for row in query.rows()}
+            found = {row[place]: row for row in rows}
             return query, [found.get(position) for position in positions]
 
         query, rows, has_more = self.read(read, with_bodies=self.needs_body)
@@ -151,13 +165,21 @@ class ListRequest(PageRequest):
         shown = self.only or NOTE_FIELDS
         return "body" in shown or ("highlights" in shown and bool(self.query.wanted))
 
-    def narrowed(self, notes: QuerySet) -> QuerySet:
-        """Return the notes within the requested bounds. Their bodies are deferred if nobody needs them."""
-        params = self.params
-        notes = notes.created_between(params.get("created_after"), params.get("created_before"))
-        lookups = {"updated_after": "updated_at__gt", "updated_before": "updated_at__lt", "ids": "uuid__in"}
-        notes = notes.filter(**{lookup: params[name] for name, lookup in lookups.items() if name in params})
-        return notes if self.needs_body else notes.defer("body")
+    @cached_property
+    def bounds(self) -> dict[str, Any]:
+        """The lookups that narrow the list. Positions let the database use their index for times of creation."""
+        after, before = self.params.get("created_after"), self.params.get("created_before")
+        first, end = positions_between(after, before)
+        bounds = {
+            "created_at__gt": after,
+            "created_at__lt": before,
+            "position__gte": first,
+            "position__lt": end,
+            "updated_at__gt": self.params.get("updated_after"),
+            "updated_at__lt": self.params.get("updated_before"),
+            "uuid__among": self.params.get("ids"),
+        }
+        return {lookup: value for lookup, value in bounds.items() if value is not None}
 
     @property
     def position_range(self) -> PositionRange:
