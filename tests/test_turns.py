@@ -2,7 +2,10 @@
 
 import itertools
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import StringIO
@@ -13,12 +16,14 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 
 from notes import databases, turns
+from notes.databases import TooManyWriters
 from notes.management.commands import rebuild_search
 from notes.models import ApiKey, Note
 from notes.turns import Turns
+from notesproject.sqlite.head import Head
 from tests.keys import OPERATOR_KEY
 from tests.people import client_with_key, make_key
-from tests.server import serving
+from tests.server import PROJECT, process_environment, serving
 from tests.wire import Connection
 from tests.writing import create_note, create_notes
 
@@ -192,6 +197,98 @@ def test_long_work_pauses_after_each_part_for_other_processes(notebook, by, monk
 
     # There are three parts and a look for a fourth. By this clock each took a second.
     assert rests == [0.5] * 4
+
+
+# What another process does that has much to write and never rests.
+BUSY = """
+import time, django
+django.setup()
+from django.db import transaction
+print("begins", flush=True)
+while True:
+    with transaction.atomic():
+        time.sleep(0.02)
+"""
+
+
+@contextmanager
+def a_process_that_writes_all_the_time():
+    command = [sys.executable, "-c", BUSY]
+    with subprocess.Popen(command, cwd=PROJECT, env=process_environment(), stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_never_rests_lets_another_one_write(notebook, by):
+    waits = []
+    with a_process_that_writes_all_the_time():
+        for number in range(20):
+            # By then the other one is at it again.
+            time.sleep(0.03)
+            began = time.monotonic()
+            create_note(notebook, by, title=f"{number}")
+            waits.append(time.monotonic() - began)
+
+    # Each waits for one transaction of the other process, which takes 20 ms.
+    assert sum(waits) < 20 * 0.1, waits
+
+
+def head_of_queue():
+    return Head(f"{databases.file_of(connection.settings_dict)}-head")
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_whoever_may_not_wait_is_told_at_once_that_another_process_is_next(notebook):
+    other = head_of_queue()
+    assert other.take(deadline=0)
+
+    with pytest.raises(TooManyWriters), databases.without_waiting(), transaction.atomic():
+        pass
+
+    other.close()
+    with databases.without_waiting(), transaction.atomic():
+        pass
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_at_the_head_while_somebody_writes(notebook):
+    """Otherwise the next process could not come to the head, and whoever has just written would overtake it."""
+    other = head_of_queue()
+
+    with transaction.atomic():
+        assert other.take(deadline=0)
+
+    other.close()
+
+
+@on_sqlite
+def test_a_killed_process_loses_the_head(tmp_path):
+    path = str(tmp_path / "head")
+    command = f"from notesproject.sqlite.head import Head; print(Head({path!r}).take(0), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", command], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"True\n"
+        assert Head(path).take(deadline=0) is False
+        process.kill()
+
+    assert Head(path).take(deadline=0) is True
+
+
+@on_sqlite
+def test_where_the_file_cannot_be_made_there_is_no_queue(tmp_path):
+    one, two = Head(str(tmp_path)), Head(str(tmp_path / "missing" / "head"))
+
+    assert [head.take(deadline=0) for head in (one, two)] == [True, True]
+    one.give_back()
+    two.close()
 
 
 # Readers, while writers wait

@@ -14,10 +14,10 @@ from functools import partial
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
 
-from notes.databases import TooManyWriters
+from notes.databases import TooManyWriters, path_of
 from notes.turns import Turns
+from notesproject.sqlite.head import LOOK_AGAIN_SECONDS, Head
 
-POLL_SECONDS = 0.005
 # Every other statement writes.
 READS = ("SELECT", "PRAGMA", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "EXPLAIN", "WITH")
 
@@ -44,6 +44,7 @@ class Cursor(base.SQLiteCursorWrapper):
 
 class DatabaseWrapper(base.DatabaseWrapper):
     has_turn = False
+    head = None
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -57,7 +58,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         deadline = time.monotonic() + self.patience_seconds
         self.take_turn()
         try:
-            self.begin(deadline)
+            with self.at_head(deadline):
+                self.begin(deadline)
         except BaseException:
             self.give_turn_back()
             raise
@@ -73,9 +75,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
                     is_busy = error.__cause__.sqlite_errorcode == sqlite3.SQLITE_BUSY
                     if not is_busy or time.monotonic() >= deadline:
                         raise
-                time.sleep(POLL_SECONDS)
+                time.sleep(LOOK_AGAIN_SECONDS)
         finally:
             self.let_sqlite_wait(self.patience_seconds)
+
+    @contextmanager
+    def at_head(self, deadline):
+        """Stand at the head of the queue of all processes: none of them begins to write meanwhile."""
+        if self.head is None:
+            self.head = Head(f"{path_of(str(self.settings_dict['NAME']))}-head")
+        if not self.head.take(deadline):
+            raise TooManyWriters("database is locked by writers of other processes")
+        try:
+            yield
+        finally:
+            self.head.give_back()
 
     def let_sqlite_wait(self, seconds):
         if self.connection is not None:
@@ -104,9 +118,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @contextmanager
     def turn(self):
+        deadline = time.monotonic() + self.patience_seconds
         self.take_turn()
         try:
-            yield
+            with self.at_head(deadline):
+                yield
         finally:
             self.give_turn_back()
 
@@ -123,4 +139,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             super()._close()
         finally:
+            if self.head:
+                self.head.close()
+                self.head = None
             self.give_turn_back()
