@@ -213,7 +213,7 @@ class Door:
             return
         COUNT.update(pk=self.notebook.pk, revision=self.revision)
         before = {pk: note for pk, note in self._before.items() if note}
-        index.refresh([note for pk, note in self._after.items() if pk in before])
+        index.refresh([note for pk, note in self._after.items() if pk in before], before.values())
         index.add([note for pk, note in self._after.items() if pk not in before])
         recount(self.notebook, removed=before.values(), added=self._after.values())
 

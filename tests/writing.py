@@ -1,5 +1,7 @@
 """Notes written through the door, one write at a time, for tests that need some."""
 
+from copy import copy
+
 from notes.door import Door, recount_all
 from notes.models import Note, Revision
 from notes.search import index
@@ -20,8 +22,9 @@ def create_old_note(notebook, by, **columns):
     note = create_note(notebook, by, title="Old")
     Note.objects.filter(pk=note.pk).update(**columns)
     Revision.objects.filter(note=note).update(**columns)
+    before = copy(note)
     note.refresh_from_db()
-    index.refresh([note])
+    index.refresh([note], [before])
     recount_all(notebook)
     return note
 

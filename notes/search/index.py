@@ -20,7 +20,7 @@ from notes.search.terms import NoteOfIndex
 
 # The format of the terms in the index. Raise it when you change them, or the words of notes/search/words.py: `check`
 # then asks for rebuild_search, which brings an older index up to date.
-FORMAT = 2
+FORMAT = 3
 UNFINISHED = 0
 
 
@@ -37,12 +37,15 @@ def add(notes: Iterable[NoteOfIndex]) -> None:
             engine().add(cursor, live)
 
 
-def refresh(notes: list[NoteOfIndex]) -> None:
-    """Index the notes as they are now, whether they are in the index or not."""
+def refresh(notes: list[NoteOfIndex], before: Iterable[NoteOfIndex] | None = None) -> None:
+    """Index the notes as they are now, whether they are in the index or not.
+
+    `before` are these notes as they were when they were indexed; without it they have not changed since.
+    """
     if not notes:
         return
     with connection.cursor() as cursor:
-        engine().remove(cursor, notes)
+        engine().remove(cursor, notes if before is None else before)
     add(notes)
 
 

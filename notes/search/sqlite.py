@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from hashlib import blake2b
 
 from django.db.backends.utils import CursorWrapper
 
@@ -23,12 +24,17 @@ class SQLite(Search):
     MATCHING = f"FROM {TABLE} WHERE {TABLE} MATCH %s"
     # Up to this many words replace a prefix: FTS5's own prefix search gathers all hits before it sorts them.
     MAX_EXPANSION = 64
-    DROP = [f"DROP TABLE IF EXISTS {TABLE}_words", f"DROP TABLE IF EXISTS {TABLE}"]
+    DIGESTS = f"{TABLE}_digests"
+    # In place of a digest: the index has words of the note that nobody knows.
+    UNKNOWN = b""
+    DROP = [f"DROP TABLE IF EXISTS {name}" for name in (f"{TABLE}_words", TABLE, DIGESTS)]
     CREATE = [
         # `ascii` leaves all other characters alone: only our code folds them.
-        f"CREATE VIRTUAL TABLE {TABLE} USING fts5(terms, columnsize=0, prefix='2', "
+        f"CREATE VIRTUAL TABLE {TABLE} USING fts5(terms, content='', columnsize=0, prefix='2', "
         "tokenize=\"ascii tokenchars '_+#=!@~'\")",
         f"CREATE VIRTUAL TABLE {TABLE}_words USING fts5vocab({TABLE}, row)",
+        # FTS5 keeps no copy of the terms. So this tells which notes are in the index, and with which terms.
+        f"CREATE TABLE {DIGESTS} (position integer PRIMARY KEY, digest blob NOT NULL)",
     ]
     if sqlite3.sqlite_version_info >= (3, 42):
         CREATE.append(f"INSERT INTO {TABLE} ({TABLE}, rank) VALUES ('secure-delete', 1)")
@@ -46,19 +52,41 @@ class SQLite(Search):
 
     @classmethod
     def add(cls, cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> None:
-        cursor.executemany(f"INSERT INTO {TABLE} (rowid, terms) VALUES (%s, %s)", map(cls.row, notes))
+        rows = [cls.row(note) for note in notes]
+        cursor.executemany(f"INSERT INTO {TABLE} (rowid, terms) VALUES (%s, %s)", rows)
+        cursor.executemany(
+            # A note that is there has unknown words, and keeps them.
+            f"INSERT INTO {cls.DIGESTS} (position, digest) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [(position, digest(terms)) for position, terms in rows],
+        )
 
     @classmethod
     def compare(cls, cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> dict[int, bool]:
-        rows = {note.pk: cls.row(note) for note in notes}
-        positions = ", ".join(str(row[0]) for row in rows.values()) or "NULL"
-        cursor.execute(f"SELECT rowid, terms FROM {TABLE} WHERE rowid IN ({positions})")
-        indexed_rows = {row[0]: row for row in cursor.fetchall()}
-        return {pk: indexed_rows[row[0]] == row for pk, row in rows.items() if row[0] in indexed_rows}
+        notes = list(notes)
+        each = ", ".join(str(note.position) for note in notes) or "NULL"
+        cursor.execute(f"SELECT position, digest FROM {cls.DIGESTS} WHERE position IN ({each})")
+        digests = dict(cursor.fetchall())
+        return {
+            note.pk: digests[note.position] == digest(cls.row(note)[1]) for note in notes if note.position in digests
+        }
 
-    @staticmethod
-    def remove(cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> None:
-        cursor.executemany(f"DELETE FROM {TABLE} WHERE rowid = %s", [(note.position,) for note in notes])
+    @classmethod
+    def remove(cls, cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> None:
+        """Remove notes, which are as they were when they were indexed.
+
+        FTS5 must be told the very terms that it has: other ones would leave words behind, unseen. So a note that has
+        changed past the door stays, marked as unknown. `compare` then finds it, and rebuild_search mends it.
+        """
+        rows = dict(cls.row(note) for note in notes if note.deleted_at is None)
+        each = ", ".join(map(str, rows)) or "NULL"
+        cursor.execute(f"DELETE FROM {cls.DIGESTS} WHERE position IN ({each}) RETURNING position, digest")
+        digests = dict(cursor.fetchall())
+        known = [row for row in rows.items() if digests.get(row[0]) == digest(row[1])]
+        if known:
+            cursor.executemany(f"INSERT INTO {TABLE} ({TABLE}, rowid, terms) VALUES ('delete', %s, %s)", known)
+        if unknown := digests.keys() - dict(known).keys():
+            insert = f"INSERT INTO {cls.DIGESTS} (position, digest) VALUES (%s, %s)"
+            cursor.executemany(insert, [(position, cls.UNKNOWN) for position in unknown])
 
     @classmethod
     def erase(cls, cursor: CursorWrapper, seconds: float | None) -> None:
@@ -142,6 +170,10 @@ class SQLite(Search):
 
 def notebook_term(notebook_id: int) -> str:
     return f"~{notebook_id}"
+
+
+def digest(terms: str) -> bytes:
+    return blake2b(terms.encode("utf-8", "replace"), digest_size=8).digest()
 
 
 def total_changes(cursor: CursorWrapper) -> int:
