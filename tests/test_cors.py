@@ -80,8 +80,8 @@ def test_pages_outside_the_api_stay_closed(app, path):
         (401, lambda app: app.get(NOTES, headers={"X-API-Key": "wrong"})),
         (404, lambda app: app.get("/api/v1/nope")),
         (405, lambda app: app.delete(NOTES)),
-        (411, lambda app: app.post(NOTES, {"title": "x"}, **{"notes.body_error": 411})),
-        (413, lambda app: app.post(NOTES, {"title": "x"}, **{"notes.body_error": 413})),
+        (411, lambda app: app.post(NOTES, {"title": "x"}, **{"notes.refusal": 411})),
+        (413, lambda app: app.post(NOTES, {"title": "x"}, **{"notes.refusal": 413})),
     ],
 )
 def test_a_page_may_read_why_it_was_refused(app, status, ask):

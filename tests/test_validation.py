@@ -589,7 +589,7 @@ def test_a_request_at_the_limit_is_taken(operator):
 
 @pytest.mark.parametrize("status", [400, 411, 413])
 def test_a_body_that_the_server_finds_broken_is_answered_in_the_one_shape(operator, nothing_stored, status):
-    response = operator.post(NOTES, {"title": "x"}, **{"notes.body_error": status})
+    response = operator.post(NOTES, {"title": "x"}, **{"notes.refusal": status})
 
     assert problem_of(response, status)
 
