@@ -1,11 +1,10 @@
 """A program's request passes by the middleware for browsers, and its answer is the same."""
 
-import io
-
 import pytest
 
 from notesproject.handler import Handler, is_of_program
 from tests.keys import OPERATOR_KEY
+from tests.wsgi import answer, environ_of
 
 NOTES = "/api/v1/notes"
 
@@ -13,33 +12,6 @@ NOTES = "/api/v1/notes"
 @pytest.fixture
 def handler(transactional_db):
     return Handler()
-
-
-def environ_of(method, path, body=b"", **headers):
-    path, _, query = path.partition("?")
-    return {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path,
-        "QUERY_STRING": query,
-        "SERVER_NAME": "testserver",
-        "SERVER_PORT": "80",
-        "REMOTE_ADDR": "127.0.0.1",
-        "CONTENT_LENGTH": str(len(body)),
-        "CONTENT_TYPE": "application/json",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.url_scheme": "http",
-        "HTTP_X_REQUEST_ID": "one",
-        **headers,
-    }
-
-
-def answer(application, environ):
-    """Return the status line, the headers, and the content."""
-    said = []
-    response = application(environ, lambda *status_and_headers: said.extend(status_and_headers))
-    content = b"".join(response)
-    response.close()
-    return said[0], sorted(said[1]), content
 
 
 @pytest.mark.parametrize(
