@@ -80,9 +80,16 @@ class Prepared(Generic[M]):
         return names
 
     @cached_property
-    def converters(self) -> list[tuple[int, list[Any], Any]]:
-        converters = self.compiled.get_converters([expression for expression, _, _ in self.compiled.select])
-        return [(place, functions, expression) for place, (functions, expression) in converters.items()]
+    def conversions(self) -> dict[int, tuple[list[Any], Any]]:
+        """Functions that make Python's values of the columns at these places, and the expressions that they need."""
+        converters = self.compiled.get_converters([expression for expression, *_ in self.compiled.select])
+        return dict(converters)
+
+    @staticmethod
+    def converted(value: Any, functions: Iterable[Any], expression: Any) -> Any:
+        for convert in functions:
+            value = convert(value, expression, connection)
+        return value
 
     @cached_property
     def related(self) -> list[Any]:
@@ -113,11 +120,15 @@ class Prepared(Generic[M]):
         rows = self.rows(**values)
         return self.model_of(rows[0]) if rows else None
 
+    def value_of(self, row: tuple[Any, ...], column: str) -> Any:
+        """Return one value of a row as a model has it."""
+        place = self.columns.index(column)
+        return self.converted(row[place], *self.conversions.get(place, ((), None)))
+
     def model_of(self, row: tuple[Any, ...]) -> M:
         converted = list(row)
-        for place, functions, expression in self.converters:
-            for convert in functions:
-                converted[place] = convert(converted[place], expression, connection)
+        for place, conversion in self.conversions.items():
+            converted[place] = self.converted(row[place], *conversion)
         model_class, own, names = self.own
         model = model_class.from_db(DEFAULT_DB_ALIAS, names, converted[own])
         for related in self.related:

@@ -5,6 +5,7 @@ import subprocess
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
@@ -198,7 +199,7 @@ def test_a_purge_wipes_out_for_a_moment_and_no_longer(operator, notebook, by, mo
         note = create_note(notebook, by, title="Note", body=" ".join(f"{number:x}" for number in range(5_000)))
     operator.delete(f"{NOTES}/{note.uuid}")
     looks = itertools.count()
-    monkeypatch.setattr(sqlite.time, "monotonic", lambda: next(looks) * step)
+    monkeypatch.setattr(sqlite, "time", SimpleNamespace(monotonic=lambda: next(looks) * step))
     monkeypatch.setattr(databases, "giving_way", nullcontext)
     monkeypatch.setattr(SQLite, "PAGES_OF_A_MERGE", 1)
 

@@ -8,7 +8,7 @@ from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.core.exceptions import BadRequest, ValidationError
 from django.db import DataError
 
-from notes.api.pagination import condition_after, position_text
+from notes.api.pagination import condition_after
 
 MAX_SEARCH_CHARS = 100
 
@@ -38,7 +38,7 @@ class BoundedList(ChangeList):
         self.next_page = None
         if len(found) > self.list_per_page:
             names = [name.removeprefix("-") for name in self.model_admin.get_ordering(request)]
-            self.next_page = self.page_after([position_text(self.result_list[-1], name) for name in names])
+            self.next_page = self.page_after([str(self.result_list[-1].serializable_value(name)) for name in names])
         # Django's templates ask for these. As the two numbers are one, they speak of no total.
         self.result_count = self.full_result_count = len(self.result_list)
         self.show_admin_actions = True

@@ -47,7 +47,12 @@ def id_of(user):
 
 
 def origin(request, by=None):
-    return f"from {ip_of(request) or '-'} by {by or writer_of(request)}"
+    return f"from {text_of(ip_of(request))} by {by or writer_of(request)}"
+
+
+@lru_cache(maxsize=1024)
+def text_of(ip):
+    return str(ip or "-")
 
 
 def log(event, request, *, by=None, key=None):

@@ -199,8 +199,7 @@ class PageRequest:
             has_next, has_previous = True, has_more
 
         def link(row: tuple[Any, ...], is_backwards: bool) -> str:
-            shown = query.model_of(row)
-            return self.link([position_text(shown, name) for name in names], is_backwards=is_backwards)
+            return self.link([str(query.value_of(row, name)) for name in names], is_backwards=is_backwards)
 
         return Page(
             query,
@@ -276,10 +275,6 @@ def read_with_bodies(read: Read, limit: int, request: Request) -> tuple[Prepared
 
 def flipped(name: str) -> str:
     return name[1:] if name.startswith("-") else f"-{name}"
-
-
-def position_text(row: Model, name: str) -> str:
-    return str(row.serializable_value(name))
 
 
 def condition_after(order: Sequence[str], values: Sequence[Any]) -> Q:

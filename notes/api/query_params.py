@@ -51,7 +51,13 @@ class QueryParams(serializers.Serializer):
     def of(cls, request: Request) -> dict[str, Any]:
         """Return the values by name. Raise a ValidationError that names the wrong ones."""
         given = {name: values if name in cls.repeatable else values[0] for name, values in request.query_params.lists()}
-        return cls.reader().run_validation(given)
+        return cls.reader().run_validation(given) if given else dict(cls.defaults())
+
+    @classmethod
+    @cache
+    def defaults(cls) -> dict[str, Any]:
+        """Return the values of a request without parameters, as most are."""
+        return cls.reader().run_validation({})
 
     @classmethod
     @cache
