@@ -118,8 +118,9 @@ class OfflineClient:
                 if note_id not in created:
                     self.keep_both(note_id)
             self.notes, self.tombstones, self.since, self.epoch = {}, {}, 0, None
-            return
+            response = self.changes(limit=1)
         assert response.status_code == 200, response.content
+        self.epoch = response.json()["epoch"]
 
     def pull_a_page(self):
         response = self.changes(limit=PAGE)
@@ -184,7 +185,7 @@ class OfflineClient:
             revision = self.notes[change.note_id]["revision"]
         else:
             revision = self.tombstones.get(change.note_id)
-        return {"If-Match": f'"{revision}"'} if revision else {}
+        return {"If-Match": f'"{revision}-{self.epoch[:8]}"'} if revision else {}
 
     def keep_both(self, note_id):
         """Leave the note to whoever changed it, and make a new note of what was written here."""

@@ -11,6 +11,7 @@ from notes.search import index
 from notes.verification import problems
 
 NOTES, BATCH = "/api/v1/notes", "/api/v1/batch"
+EPOCH = "421ea4eb-0000-4000-8000-000000000000"
 
 
 def send(client, *operations):
@@ -18,13 +19,13 @@ def send(client, *operations):
 
 
 def test_results_come_in_order_and_each_write_has_its_own_number(operator, note, notebook):
-    chosen = str(uuid.uuid4())
+    chosen, etag = str(uuid.uuid4()), operator.get(f"{NOTES}/{note.uuid}")["ETag"]
 
     response = send(
         operator,
         {"op": "create", "title": "One"},
         {"op": "create", "id": chosen, "title": "Two", "tags": ["x"]},
-        {"op": "patch", "id": str(note.uuid), "if_match": note.revision, "title": "Three"},
+        {"op": "patch", "id": str(note.uuid), "if_match": etag, "title": "Three"},
         {"op": "append", "id": str(note.uuid), "text": "more"},
         {"op": "delete", "id": chosen},
         {"op": "restore", "id": chosen},
@@ -45,7 +46,7 @@ def test_results_come_in_order_and_each_write_has_its_own_number(operator, note,
 @pytest.mark.parametrize(
     ("failing", "status", "code"),
     [
-        ({"op": "patch", "id": "{note}", "if_match": 99, "title": "x"}, 412, "precondition_failed"),
+        ({"op": "patch", "id": "{note}", "if_match": "99", "title": "x"}, 412, "precondition_failed"),
         ({"op": "patch", "id": str(uuid.UUID(int=7)), "title": "x"}, 404, "not_found"),
         ({"op": "create", "id": "{note}", "title": "x"}, 409, "id_taken"),
         ({"op": "replace", "id": "{note}", "find": "absent", "replace": "x"}, 409, "match_count"),
@@ -65,12 +66,28 @@ def test_a_failed_write_names_itself_and_nothing_is_stored(operator, note, faili
     [
         ({"op": "create", "title": ""}, "operations.1.title"),
         ({"op": "create", "title": "x", "color": "red"}, "operations.1.color"),
-        ({"op": "create", "title": "x", "if_match": 1}, "operations.1.if_match"),
+        ({"op": "create", "title": "x", "if_match": "1-421ea4eb"}, "operations.1.if_match"),
+        ({"op": "create", "title": "x", "epoch": EPOCH}, "operations.1.epoch"),
         ({"op": "explode"}, "operations.1.op"),
         ({}, "operations.1.op"),
         ({"op": "patch", "title": "x"}, "operations.1.id"),
         ({"op": "patch", "id": "x", "title": "x"}, "operations.1.id"),
-        ({"op": "patch", "id": str(uuid.UUID(int=7)), "if_match": "1", "title": "x"}, "operations.1.if_match"),
+        *(
+            ({"op": "patch", "id": str(uuid.UUID(int=7)), "title": "x", **condition}, f"operations.1.{field}")
+            for field, conditions in {
+                "if_match": [
+                    {"if_match": wrong, "epoch": EPOCH} for wrong in (-1, 1.0, True, None, [], "", "a b", '"1', '1"')
+                ],
+                "epoch": [
+                    {"if_match": 1},
+                    {"if_match": 1, "epoch": "421ea4eb"},
+                    {"if_match": 1, "epoch": 1},
+                    {"if_match": "1-421ea4eb", "epoch": EPOCH},
+                    {"epoch": EPOCH},
+                ],
+            }.items()
+            for condition in conditions
+        ),
         ("create", "operations.1"),
     ],
 )
@@ -147,11 +164,31 @@ def test_many_small_edits_of_a_long_note_are_answered_with_it_once(operator):
     assert repeated.content == first.content
 
 
-def test_the_second_of_two_writes_to_one_note_sees_the_first(operator, note):
-    both = [
-        {"op": "patch", "id": str(note.uuid), "if_match": 1, "title": "A"},
-        {"op": "patch", "id": str(note.uuid), "if_match": 1, "title": "B"},
-    ]
+@pytest.mark.parametrize("condition", ['"1-{short}"', 'W/"1-{short}"', "1-{short}", 1])
+def test_a_write_may_expect_an_etag_or_a_revision_beside_its_epoch(operator, note, notebook, condition):
+    epoch = {"epoch": str(notebook.epoch)} if condition == 1 else {}
+    condition = condition if condition == 1 else condition.format(short=notebook.epoch.hex[:8])
+    write = {"op": "append", "id": str(note.uuid), "text": "x", "if_match": condition, **epoch}
+
+    first, second = send(operator, write), send(operator, write)
+
+    assert (first.status_code, second.status_code, second.json()["operation"]) == (200, 412, 0)
+    assert second.json()["current"]["revision"] == 2
+    assert "ETag" not in second
+
+
+def test_a_revision_of_another_epoch_or_of_none_matches_nothing(operator, note, notebook):
+    write = {"op": "delete", "id": str(note.uuid)}
+    # It begins as this one does.
+    other = str(notebook.epoch)[:8] + EPOCH[8:]
+
+    assert send(operator, {**write, "if_match": 1, "epoch": other}).status_code == 412
+    assert send(operator, {**write, "if_match": "1"}).status_code == 412
+
+
+def test_the_second_of_two_writes_to_one_note_sees_the_first(operator, note, notebook):
+    expecting = {"op": "patch", "id": str(note.uuid), "if_match": 1, "epoch": str(notebook.epoch)}
+    both = [{**expecting, "title": "A"}, {**expecting, "title": "B"}]
 
     assert send(operator, *both).status_code == 412
     assert send(operator, both[0], {**both[1], "if_match": 2}).status_code == 200

@@ -14,11 +14,13 @@ from tests.problems import problem_of
 
 NOTES = "/api/v1/notes"
 SECRET = "xylophone"
+EPOCH = "421ea4eb-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
 def insider(notebook):
     """An admin key of the notebook that holds the secret."""
+    Notebook.objects.filter(pk=notebook.pk).update(epoch=EPOCH)
     return client_with_key(make_key(notebook, "admin", last_used_at=timezone.now())[1])
 
 
@@ -67,7 +69,7 @@ BY_ID = [
     ("DELETE", "/keys/{id}", None),
     ("POST", "/batch", {"operations": [{"op": "update", "id": "{id}", "title": "x"}]}),
     ("POST", "/batch", {"operations": [{"op": "patch", "id": "{id}", "title": "x"}]}),
-    ("POST", "/batch", {"operations": [{"op": "patch", "id": "{id}", "title": "x", "if_match": 2}]}),
+    ("POST", "/batch", {"operations": [{"op": "patch", "id": "{id}", "title": "x", "if_match": 2, "epoch": EPOCH}]}),
     ("POST", "/batch", {"operations": [{"op": "delete", "id": "{id}"}]}),
     ("POST", "/batch", {"operations": [{"op": "restore", "id": "{id}"}]}),
     ("POST", "/batch", {"operations": [{"op": "append", "id": "{id}", "text": "x"}]}),
@@ -75,10 +77,10 @@ BY_ID = [
 ]
 HEADERS = [
     {},
-    {"If-Match": '"2"'},
+    {"If-Match": '"2-421ea4eb"'},
     {"If-Match": "*"},
     {"If-Match": '"999"'},
-    {"If-None-Match": '"2"'},
+    {"If-None-Match": '"2-421ea4eb"'},
     {"Idempotency-Key": "the-same"},
 ]
 

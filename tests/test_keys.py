@@ -174,14 +174,16 @@ def test_a_key_of_too_low_a_level_is_a_403_that_names_the_level(notebook, level,
     assert problem["detail"] == f"This needs the level {needed}; yours is {level}."
 
 
-def test_me_tells_a_key_what_it_is(other, operator, staff, stranger):
+def test_me_tells_a_key_what_it_is(other, notebook, operator, staff, stranger):
     end = datetime(2999, 1, 31, tzinfo=UTC)
     phone = client(other, "read", name="phone", expires_at=end)
 
-    assert phone.get(ME).json() == {"name": "phone", "level": "read", "notebook": "other", "expires_at": LATER}
-    assert operator.get(ME).json() == {"name": "API_KEY", "level": "admin", "notebook": "default", "expires_at": None}
-    assert staff.get(ME).json() == {"name": "ada", "level": "write", "notebook": "default", "expires_at": None}
-    assert stranger.get(ME).json() == {"name": None, "level": "public", "notebook": "default", "expires_at": None}
+    theirs = {"notebook": "other", "epoch": str(other.epoch)}
+    ours = {"notebook": "default", "epoch": str(notebook.epoch), "expires_at": None}
+    assert phone.get(ME).json() == {"name": "phone", "level": "read", **theirs, "expires_at": LATER}
+    assert operator.get(ME).json() == {"name": "API_KEY", "level": "admin", **ours}
+    assert staff.get(ME).json() == {"name": "ada", "level": "write", **ours}
+    assert stranger.get(ME).json() == {"name": None, "level": "public", **ours}
 
 
 # When it was last used

@@ -4,10 +4,12 @@ import uuid
 
 import pytest
 import yaml
+from django.core.management import call_command
 from django.urls import resolve
 
 from notes.door import Door
-from notes.models import ApiKey, Revision
+from notes.models import ApiKey, Note, Notebook, Revision
+from notes.search import index
 from notesproject.environment import BASE_DIR
 from tests.people import make_key
 from tests.problems import fields_of
@@ -22,12 +24,14 @@ def url(note):
     return f"{NOTES}/{note.uuid}"
 
 
-def test_the_etag_of_a_note_is_its_revision(operator, url, note):
+def test_the_etag_of_a_note_is_its_revision_and_the_epoch(operator, url, notebook):
     created = operator.post(NOTES, {"title": "x"})
+    epoch = operator.get("/api/v1/me").json()["epoch"][:8]
 
-    assert operator.get(url)["ETag"] == f'"{note.revision}"'
-    assert created["ETag"] == f'"{created.data["revision"]}"'
-    assert operator.patch(url, {"title": "New"})["ETag"] == f'"{created.data["revision"] + 1}"'
+    assert operator.get(url)["ETag"] == f'"1-{epoch}"'
+    assert created["ETag"] == f'"2-{epoch}"'
+    assert operator.patch(url, {"title": "New"})["ETag"] == f'"3-{epoch}"'
+    assert operator.get(url, headers={"If-None-Match": f'"3-{epoch}"'})["ETag"] == f'"3-{epoch}"'
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
@@ -40,17 +44,18 @@ def test_a_write_to_a_note_that_has_changed_is_a_412_with_the_note_that_won(oper
     assert response.status_code == 412
     assert response.json()["code"] == "precondition_failed"
     assert response.json()["current"] == operator.get(url).json()
+    assert response["ETag"] == operator.get(url)["ETag"]
     assert operator.get(url).data["title"] == "Won"
 
 
-@pytest.mark.parametrize("tag", ['"{0}"', 'W/"{0}"', '"999", "{0}"', "*", ' "7" ,\tW/"{0}" '])
-def test_a_matching_if_match_lets_the_write_through(operator, url, note, tag):
-    response = operator.patch(url, {"title": "New"}, headers={"If-Match": tag.format(note.revision)})
+@pytest.mark.parametrize("tag", ["{0}", "W/{0}", '"999", {0}', "*", ' "7" ,\tW/{0} '])
+def test_a_matching_if_match_lets_the_write_through(operator, url, tag):
+    response = operator.patch(url, {"title": "New"}, headers={"If-Match": tag.format(operator.get(url)["ETag"])})
 
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("tag", ['"999"', '"abc"', '"01"', '""', '"9999999999999999999999"'])
+@pytest.mark.parametrize("tag", ['"1"', '"999"', '"1-00000000"', '"abc"', '"01"', '""', '"9999999999999999999999"'])
 def test_a_well_formed_tag_of_another_state_is_a_412(operator, url, tag):
     assert operator.patch(url, {"title": "New"}, headers={"If-Match": tag}).status_code == 412
 
@@ -85,6 +90,37 @@ def test_put_does_not_create_over_a_deleted_note(operator, url):
     response = operator.put(url, {"title": "x"}, headers={"If-None-Match": "*"})
 
     assert (response.status_code, response.json()["code"]) == (409, "id_taken")
+
+
+@pytest.fixture
+def etag_before_the_restore(operator, url, note, notebook):
+    """The ETag of the note's second state, which a backup did not have. Its number is given to another state then."""
+    lost = operator.patch(url, {"title": "Lost"})["ETag"]
+    Revision.objects.filter(number=2).delete()
+    Note.objects.filter(pk=note.pk).update(title="Plan", revision=1)
+    Notebook.objects.filter(pk=notebook.pk).update(revision=1)
+    index.refresh([note])
+    call_command("renew_epoch")
+    assert operator.patch(url, {"title": "Other"}).data["revision"] == 2
+    return lost
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_an_etag_from_before_a_restore_is_a_412(operator, url, etag_before_the_restore, method):
+    headers = {"If-Match": etag_before_the_restore}
+
+    response = getattr(operator, method)(url, {"title": "Blind"}, headers=headers)
+
+    assert response.status_code == 412
+    assert response.json()["current"]["title"] == "Other"
+    assert operator.get(url, headers=headers).status_code == 412
+    assert operator.patch(url, {"title": "Seen"}, headers={"If-Match": response["ETag"]}).status_code == 200
+
+
+def test_a_read_with_an_etag_from_before_a_restore_is_no_304(operator, url, etag_before_the_restore):
+    response = operator.get(url, headers={"If-None-Match": etag_before_the_restore})
+
+    assert (response.status_code, response.data["title"]) == (200, "Other")
 
 
 def test_a_read_of_a_known_state_is_a_304(operator, url):

@@ -27,8 +27,8 @@ def prove_that_one_wins(notebook, *, writers, rounds):
         writer_processes(server.url, writers) as processes,
     ):
         for _ in range(rounds):
-            note = connection.send("POST", NOTES, {"title": "Plan", "body": "Old"}).json()
-            address, headers = f"{NOTES}/{note['id']}", {"If-Match": f'"{note["revision"]}"'}
+            created = connection.send("POST", NOTES, {"title": "Plan", "body": "Old"})
+            address, headers = f"{NOTES}/{created.json()['id']}", {"If-Match": created.headers["etag"]}
 
             for number, process in enumerate(processes):
                 process.tell(*change(number, address), headers)

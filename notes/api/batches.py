@@ -1,24 +1,44 @@
 """Batches: many writes in one transaction, each carried out by the operation that its "op" names."""
 
+import re
 from contextlib import contextmanager
 from itertools import groupby
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from notes.api import operations
-from notes.api.fields import Count, NoteId
-from notes.api.preconditions import Expected
+from notes.api.fields import Epoch, NoteId
+from notes.api.preconditions import EXAMPLE, Expected, tag_of_note
 from notes.api.problems import Problem, raises
 from notes.api.serializers import NewNoteSerializer, StrictSerializer
 
+ETAG = re.compile(r"""(?P<quote>(?:W/)?")?(?P<tag>[\x21\x23-\x7e]+)(?(quote)")""")
+NO_REVISION_YET = "A note that is being created has no revision yet."
+
+
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]})
+class IfMatch(serializers.Field):
+    """An ETag, in its double quotes or without them, or the number of a revision."""
+
+    default_error_messages = {"invalid": f"Write the ETag of the note ({EXAMPLE}), or its revision and the `epoch`."}
+
+    def to_internal_value(self, value):
+        if isinstance(value, str) and (match := ETAG.fullmatch(value)):
+            return match["tag"]
+        if type(value) is not int or value < 0:
+            self.fail("invalid")
+        return value
+
 
 class BatchItemSerializer(serializers.Serializer):
-    """One write. Apart from `op`, `id` and `if_match` it holds what the operation's own request would hold."""
+    """One write. Apart from `op`, `id`, `if_match` and `epoch` it holds what the operation's own request would hold."""
 
     op = serializers.ChoiceField(list(operations.BATCH))
     id = NoteId(required=False, help_text="The note. On a create: the id it shall have, if you choose one.")
-    if_match = Count(required=False, min_value=0, help_text="The revision that the note must have: as If-Match.")
+    if_match = IfMatch(required=False, help_text="The ETag that the note must have, or its revision beside `epoch`.")
+    epoch = Epoch(required=False, help_text="The history that a revision in `if_match` belongs to.")
 
     def to_internal_value(self, item):
         """Return {"op", "id", "if_match", "fields"}; `fields` are for the operation to judge."""
@@ -64,8 +84,8 @@ def created(door, numbered):
     drafts = []
     for number, item in numbered:
         with naming(number):
-            if "if_match" in item:
-                raise ValidationError({"if_match": ["A note that is being created has no revision yet."]})
+            if errors := {name: [NO_REVISION_YET] for name in ("if_match", "epoch") if name in item}:
+                raise ValidationError(errors)
             draft = operations.valid(NewNoteSerializer, item["fields"])
             if note_id := item.get("id"):
                 operations.raise_409_if_taken(note_id, taken)
@@ -79,5 +99,17 @@ def carried_out(door, number, item):
     with naming(number):
         if "id" not in item:
             raise ValidationError({"id": ["Say which note."]}, code="required")
-        expected = Expected(if_match=frozenset([str(item["if_match"])])) if "if_match" in item else Expected()
+        expected = Expected(if_match=expected_tags(item, door.notebook.epoch))
         return operations.BATCH[item["op"]].operation(door, str(item["id"]), item["fields"], expected)
+
+
+def expected_tags(item, epoch):
+    """Return the entity-tags that the item takes, none for another epoch than this one; or None for any."""
+    if_match = item.get("if_match")
+    if isinstance(if_match, int):
+        if "epoch" not in item:
+            raise ValidationError({"epoch": ["Say which history this revision belongs to."]}, code="required")
+        return frozenset([tag_of_note(if_match, epoch)] if item["epoch"] == epoch else [])
+    if "epoch" in item:
+        raise ValidationError({"epoch": ["Send it beside a revision in `if_match`, and only there."]})
+    return if_match and frozenset([if_match])

@@ -83,7 +83,7 @@ CODES = {
     "precondition_failed": Code(
         412,
         "The note is not as `If-Match` or `If-None-Match` expects it; `current` is what it is now.",
-        "Take the note from `current`, merge your change into it, send it with the new ETag.",
+        "Take the note from `current`, merge your change into it, send it with the ETag of this answer.",
     ),
     "request_too_large": Code(413, "The body is larger than the server takes.", "Send less, or in several requests."),
     "unsupported_media_type": Code(

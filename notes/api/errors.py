@@ -22,6 +22,7 @@ from notes.api.problems import (
     NotFound,
     NothingHere,
     Overloaded,
+    PreconditionFailed,
     Problem,
     RequestTooLarge,
     ServerError,
@@ -72,6 +73,9 @@ def headers_of(error: exceptions.APIException) -> dict[str, Any]:
         headers["Retry-After"] = f"{error.wait:.0f}"
     if isinstance(error, (DatabaseUnavailable, Overloaded)):
         headers["Retry-After"] = RETRY_AFTER_SECONDS
+    # A batch has no ETag, as it has no state of its own.
+    if isinstance(error, PreconditionFailed) and "operation" not in error.members:
+        headers["ETag"] = error.etag
     return headers
 
 

@@ -95,6 +95,17 @@ class NoteId(serializers.Field):
         return str(value)
 
 
+@extend_schema_field({"type": "string", "format": "uuid"})
+class Epoch(serializers.Field):
+    default_error_messages = {"invalid": "Write the epoch of an earlier answer, a UUID."}
+
+    def to_internal_value(self, value):
+        epoch = parsed_uuid(value)
+        if epoch is None:
+            self.fail("invalid")
+        return epoch
+
+
 def parsed_uuid(text):
     """Return the UUID, or None. Python alone would also take braces, `urn:uuid:` and misplaced hyphens."""
     try:

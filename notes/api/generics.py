@@ -14,7 +14,7 @@ from notes.api import retries
 from notes.api.answers import Again, Basis
 from notes.api.fields import parsed_uuid
 from notes.api.permissions import NotebookPermission, access_of
-from notes.api.preconditions import CONDITIONS, Expected, entity_tag
+from notes.api.preconditions import CONDITIONS, Expected, entity_tag, tag_of_note
 from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
@@ -158,7 +158,7 @@ class WritingView(NotebookView):
         if outcome.status == status.HTTP_204_NO_CONTENT:
             return Response(status=outcome.status)
         response = Response(NoteSerializer(outcome.note).data, status=outcome.status)
-        response["ETag"] = entity_tag(outcome.note.revision)
+        response["ETag"] = entity_tag(tag_of_note(outcome.note.revision, self.notebook.epoch))
         if outcome.status == status.HTTP_201_CREATED:
             address = reverse("note-detail", kwargs={"id": str(outcome.note.uuid)})
             response["Location"] = self.request.build_absolute_uri(address)

@@ -69,7 +69,7 @@ def rows_with(notebook, uuid, among="live"):
 
 def expected_note(door, note_id, expected, among="live"):
     note = found(door.notebook, note_id, among)
-    raise_412_if_changed(expected, note)
+    raise_412_if_changed(expected, note, door.notebook.epoch)
     return note
 
 

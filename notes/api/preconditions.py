@@ -12,6 +12,7 @@ from notes.api.serializers import NoteSerializer, TrashedNoteSerializer
 
 CONDITIONS = ["If-Match", "If-None-Match"]
 ANY = "*"
+EXAMPLE = '"41-421ea4eb"'
 ENTITY_TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"[ \t]*')
 
 
@@ -51,7 +52,9 @@ def entity_tags(header, text):
     while True:
         match = ENTITY_TAG.match(text, position)
         if match is None:
-            raise ValidationError({header: ['Write it as an ETag in double quotes ("41"), a list of them, or *.']})
+            raise ValidationError(
+                {header: [f"Write it as an ETag in double quotes ({EXAMPLE}), a list of them, or *."]}
+            )
         tags.add(match[2])
         position = match.end()
         if position == len(text):
@@ -61,20 +64,29 @@ def entity_tags(header, text):
         position += 1
 
 
-def entity_tag(revision):
-    return f'"{revision}"'
+def entity_tag(tag):
+    return f'"{tag}"'
+
+
+def tag_of_note(revision, epoch):
+    """Return the entity-tag of a note after this write, without its quotes.
+
+    After a restore from a backup the same numbers are given again, so a number alone could match another state.
+    """
+    return f"{revision}-{epoch.hex[:8]}"
 
 
 def includes(tags, tag):
     return tags == ANY or tag in tags
 
 
-def raise_412_if_changed(expected, note):
+def raise_412_if_changed(expected, note, epoch):
     """Refuse a write if the note is not as the client expects. `note` must be read under the notebook's lock."""
-    if expected.if_match is not None and not includes(expected.if_match, str(note.revision)):
-        raise_412(note, "The note has changed since you read it. `current` is what it is now.")
-    if expected.if_none_match is not None and includes(expected.if_none_match, str(note.revision)):
-        raise_412(note, "There is such a note already. `current` is what it is now.")
+    tag = tag_of_note(note.revision, epoch)
+    if expected.if_match is not None and not includes(expected.if_match, tag):
+        raise_412(note, tag, "The note has changed since you read it. `current` is what it is now.")
+    if expected.if_none_match is not None and includes(expected.if_none_match, tag):
+        raise_412(note, tag, "There is such a note already. `current` is what it is now.")
 
 
 def raise_428_if_unconditional(expected):
@@ -83,6 +95,6 @@ def raise_428_if_unconditional(expected):
         raise PreconditionRequired
 
 
-def raise_412(note, detail):
+def raise_412(note, tag, detail):
     serializer_class = TrashedNoteSerializer if note.deleted_at else NoteSerializer
-    raise PreconditionFailed(detail, current=serializer_class(note).data)
+    raise PreconditionFailed(detail, entity_tag(tag), current=serializer_class(note).data)

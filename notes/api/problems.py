@@ -130,7 +130,13 @@ class RenameRunning(Problem):
 
 
 class PreconditionFailed(Problem):
+    """`etag` is that of the member `current`."""
+
     default_code = "precondition_failed"
+
+    def __init__(self, detail: str, etag: str, **members: Any) -> None:
+        super().__init__(detail, **members)
+        self.etag = etag
 
 
 class PreconditionRequired(Problem):

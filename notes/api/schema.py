@@ -112,7 +112,7 @@ BATCH_EXAMPLE = OpenApiExample(
     {
         "operations": [
             {"op": "create", "title": "Shopping list", "body": "- milk\n"},
-            {"op": "patch", "id": "0190f1c2-7a3b-7c4d-8e5f-001122334455", "if_match": 41, "title": "Plan"},
+            {"op": "patch", "id": "0190f1c2-7a3b-7c4d-8e5f-001122334455", "if_match": "41-421ea4eb", "title": "Plan"},
             {"op": "append", "id": "0190f1c2-7a3b-7c4d-8e5f-66778899aabb", "text": "One more line.\n"},
         ]
     },
@@ -124,7 +124,7 @@ TEXT = {"type": "string"}
 SECONDS = {"type": "integer", "minimum": 0}
 # name: (schema, description). CORS_EXPOSE_HEADERS lets web pages see them.
 HEADERS = {
-    "ETag": (TEXT, "Names this state, for If-Match and If-None-Match."),
+    "ETag": (TEXT, 'Names this state, for If-Match and If-None-Match; of a note as `"41-421ea4eb"`.'),
     "Location": ({"type": "string", "format": "uri"}, "The address of the new note."),
     "Idempotency-Replayed": ({"type": "string", "enum": ["true"]}, "There where the answer is that of an earlier try."),
     "RateLimit": (TEXT, 'What is left of the rate, and for how many seconds: `"reads";r=2999;t=42`.'),
@@ -132,7 +132,7 @@ HEADERS = {
     "Retry-After": (SECONDS, "Try again after so many seconds."),
     "X-Request-ID": (TEXT, "The id of the request, yours if you sent one; the server's log bears it too."),
 }
-HEADERS_OF_ERRORS = {429: ["Retry-After", "RateLimit", "RateLimit-Policy"], 503: ["Retry-After"]}
+HEADERS_OF_ERRORS = {412: ["ETag"], 429: ["Retry-After", "RateLimit", "RateLimit-Policy"], 503: ["Retry-After"]}
 
 
 def headers(*names):
@@ -237,7 +237,7 @@ def finish(result, generator, request, public):
 
 
 def describe_batch(schemas):
-    """Describe what each operation of a batch takes besides `op`, `id` and `if_match`, and how many there may be."""
+    """Describe what each operation of a batch takes besides the four names of its own, and how many there may be."""
     own = schemas["BatchItemRequest"]["properties"]
     variants = []
     for op, write in BATCH.items():
@@ -253,6 +253,6 @@ def describe_batch(schemas):
             }
         )
         if op == "create":
-            del variants[-1]["properties"]["if_match"]
+            del variants[-1]["properties"]["if_match"], variants[-1]["properties"]["epoch"]
     schemas["BatchItemRequest"] = {"oneOf": variants}
     schemas["BatchRequest"]["properties"]["operations"].update(minItems=1, maxItems=100)

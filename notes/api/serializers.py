@@ -249,4 +249,5 @@ class MeSerializer(serializers.Serializer):
     name = serializers.CharField(help_text="The key's name, or the member of staff's.", allow_null=True)
     level = serializers.ChoiceField(["public", *LEVELS])
     notebook = serializers.CharField(help_text="The notebook that this key opens.")
+    epoch = serializers.UUIDField(help_text="Names its history. The ETag of a note has its first 8 digits.")
     expires_at = serializers.DateTimeField(allow_null=True)

@@ -14,6 +14,7 @@ from notes.api.preconditions import (
     entity_tag,
     includes,
     raise_412_if_changed,
+    tag_of_note,
 )
 from notes.api.problems import PreconditionFailed, raises
 from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, NOTE_EXAMPLE
@@ -102,17 +103,17 @@ class NoteViewSet(WritingView, ModelViewSet):
     def retrieve(self, request, *args, **kwargs):
         query, row = operations.found_row(self.notebook, self.kwargs["id"])
         [shown] = NoteSerializer.of_rows(query, [row])
-        expected = Expected.of(request)
-        if includes_tag(expected, str(shown["revision"])):
+        expected, tag = Expected.of(request), tag_of_note(shown["revision"], self.notebook.epoch)
+        if includes_tag(expected, tag):
             response = Response(status=status.HTTP_304_NOT_MODIFIED)
         else:
             if expected.if_match is not None:
-                raise_412_if_changed(expected, query.model_of(row))
+                raise_412_if_changed(expected, query.model_of(row), self.notebook.epoch)
             if request.accepted_renderer.format == "api":
                 # The forms on the page begin with the note that the serializer was made for.
                 shown = NoteSerializer(query.model_of(row)).data
             response = Response(shown)
-        response["ETag"] = entity_tag(shown["revision"])
+        response["ETag"] = entity_tag(tag)
         return response
 
     def create(self, request, *args, **kwargs):

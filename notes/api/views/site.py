@@ -25,6 +25,7 @@ class MeView(NotebookView):
             "name": self.access.writer and self.access.writer.name,
             "level": self.access.level,
             "notebook": self.notebook.name,
+            "epoch": self.notebook.epoch,
             "expires_at": self.access.expires_at,
         }
         return Response(MeSerializer(me).data)

@@ -2,14 +2,12 @@
 
 from functools import partial
 
-from drf_spectacular.utils import extend_schema, extend_schema_field
-from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from drf_spectacular.utils import extend_schema
 from rest_framework.response import Response
 
 from notes.api import batches, retries
 from notes.api.batches import BatchSerializer
-from notes.api.fields import parsed_uuid
+from notes.api.fields import Epoch
 from notes.api.generics import NotebookView, WritingView
 from notes.api.listing import OF_NOTEBOOK
 from notes.api.pagination import LimitParams, Page, PagesOf, read_with_bodies
@@ -27,16 +25,6 @@ from notes.prepared import Parameter
 
 SINCE = Parameter("since", Note._meta.get_field("revision"))
 CHANGES = PagesOf(lambda: Note.objects.filter(**OF_NOTEBOOK).changed_after(SINCE))
-
-
-@extend_schema_field({"type": "string", "format": "uuid"})
-class Epoch(serializers.Field):
-    def to_internal_value(self, text):
-        epoch = parsed_uuid(text)
-        if epoch is None:
-            detail = "Write the epoch of an earlier answer, a UUID."
-            raise ValidationError(detail, code="query_parameter")
-        return epoch
 
 
 class ChangesParams(LimitParams):
