@@ -153,6 +153,18 @@ def test_the_html_form_takes_an_id(browser):
     assert str(Note.objects.get().uuid) == "0190f1c2-7a3b-7c4d-8e5f-001122334455"
 
 
+def test_the_html_form_takes_dates_or_none(browser):
+    left_out = {"id": "", "created_at": "", "updated_at": "", "title": "Old letter", "body": "", "tags": ""}
+    assert browser.submit_form(NOTES, left_out).status_code == 201
+
+    response = browser.submit_form(NOTES, {**left_out, "created_at": "2019-05-31T12:00:00Z"})
+
+    assert response.status_code == 201
+    assert Note.objects.order_by("position").first().created_at.year == 2019
+    [date_field] = re.findall(r'<input name="created_at"[^>]*>', form(browser.open(NOTES), "POST"))
+    assert 'type="text"' in date_field
+
+
 def test_the_html_form_of_a_note_holds_what_it_is_now(browser, notebook, by):
     note = create_note(notebook, by, title='Plan "B"', body="One\nTwo <b>", tags=["home", "at work"])
 

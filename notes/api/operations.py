@@ -28,6 +28,7 @@ from notes.api.serializers import (
     NewNoteSerializer,
     NoteSerializer,
     NothingSerializer,
+    PutNoteSerializer,
     RenameTagSerializer,
     ReplaceSerializer,
     TextSerializer,
@@ -122,7 +123,7 @@ def update(door, note_id, fields, expected):
     raise_428_if_unconditional(expected)
     uuid = parsed_uuid(note_id)
     if expected == Expected(if_none_match=ANY) and uuid and not rows_with(door.notebook, uuid):
-        return created(door, {**valid(NoteSerializer, fields, Note(uuid=uuid)), "uuid": uuid})
+        return created(door, {**valid(PutNoteSerializer, fields, Note(uuid=uuid)), "uuid": uuid})
     note = expected_note(door, note_id, expected)
     door.edit(note, **valid(NoteSerializer, fields, note))
     return Outcome(200, note)
@@ -250,7 +251,7 @@ class BatchWrite(NamedTuple):
 # The key is the "op" of a batch item.
 BATCH = {
     "create": BatchWrite(create, "NewNoteRequest"),
-    "update": BatchWrite(update, "NoteRequest"),
+    "update": BatchWrite(update, "PutNoteRequest"),
     "patch": BatchWrite(patch, "PatchedNoteRequest"),
     "delete": BatchWrite(delete, None),
     "restore": BatchWrite(restore, None),

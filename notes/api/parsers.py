@@ -19,6 +19,7 @@ MAX_DEPTH = 20
 MAX_DIGITS = 1000
 # Listing the errors of a million values takes half a minute. A batch of notes has 6,000 values at most.
 MAX_VALUES = 10_000
+LEFT_OUT_IF_EMPTY = {"id", "created_at", "updated_at"}
 # Possessive, and it also matches an unterminated string: it looks at each character once and never backtracks.
 STRING = re.compile(r'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
 EMPTY = re.compile(r"\[\s*+]|{\s*+}")
@@ -68,7 +69,7 @@ class FormParser(MultiPartParser):
     """Forms are for people who have logged in with a browser; programs send JSON."""
 
     def parse(self, stream, media_type=None, parser_context=None):
-        """Return the fields as the dict that JSON would give: tags as a list, no id if the field was left empty."""
+        """Return the fields as the dict that JSON would give: tags as a list, no id and no date that was left empty."""
         request = parser_context["request"]
         if settings.SESSION_COOKIE_NAME not in request.COOKIES:
             raise UnsupportedMediaType(media_type)
@@ -87,9 +88,7 @@ class FormParser(MultiPartParser):
             request.META.setdefault(settings.CSRF_HEADER_NAME, token)
         if "tags" in fields:
             fields["tags"] = split_tags(fields["tags"])
-        if not fields.get("id"):
-            fields.pop("id", None)
-        return fields
+        return {name: value for name, value in fields.items() if value or name not in LEFT_OUT_IF_EMPTY}
 
 
 def refuse_too_many_values(text):

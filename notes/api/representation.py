@@ -7,7 +7,7 @@ import orjson
 from django.db import connection
 from rest_framework import serializers
 
-from notes.api.fields import NoteId, Tags, Text
+from notes.api.fields import Moment, NoteId, Tags, Text
 
 
 def utc_text(moment):
@@ -29,6 +29,7 @@ SHOWN_AS = {
     Tags: None,
     serializers.IntegerField: None,
     serializers.DateTimeField: utc_text,
+    Moment: utc_text,
 }
 # The same for the value of a column, as the database's driver gives it.
 SHOWN_FROM_COLUMN = {
@@ -38,6 +39,7 @@ SHOWN_FROM_COLUMN = {
         NoteId: uuid_of_sqlite,
         Tags: orjson.loads,
         serializers.DateTimeField: moment_of_sqlite,
+        Moment: moment_of_sqlite,
     },
 }
 

@@ -1,12 +1,14 @@
 """What the API shows of notes, tags and keys, and what it accepts for them."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from notes import content, models
-from notes.api.fields import Count, Limit, Moment, NoteId, Tag, Tags, Text, held_to
+from notes.api.fields import MOMENT_FORMAT, Count, Limit, Moment, NoteId, Tag, Tags, Text, held_to
 from notes.api.representation import FromRow
 from notes.models import LEVELS, Revision, one_line
 from notes.search.highlights import highlights
@@ -71,7 +73,38 @@ class NoteSerializer(FromRow, StrictSerializer):
         return held_to(content.body, body, getattr(self.instance, "body", None))
 
 
-class NewNoteSerializer(NoteSerializer):
+# The clock of a client may run ahead of ours.
+MOST_AHEAD = timedelta(days=1)
+AS_TEXT = {"input_type": "text", "placeholder": MOMENT_FORMAT}
+
+
+class PutNoteSerializer(NoteSerializer):
+    """A note. A new one may bring its dates; of one that is there, they may be sent back as they were received."""
+
+    created_at = Moment(required=False, style=AS_TEXT, help_text="For a new note: when it was made elsewhere.")
+    updated_at = Moment(required=False, style=AS_TEXT, help_text="For a new note; not before `created_at`.")
+
+    def validate_created_at(self, created_at):
+        return not_ahead(created_at)
+
+    def validate_updated_at(self, updated_at):
+        return not_ahead(updated_at)
+
+    def validate(self, columns):
+        created_at, updated_at = columns.get("created_at"), columns.get("updated_at")
+        if created_at and updated_at and updated_at < created_at:
+            detail = "No note is changed before it is created."
+            raise serializers.ValidationError({"updated_at": [detail]}, code="min_value")
+        return columns
+
+
+def not_ahead(moment):
+    if moment > timezone.now() + MOST_AHEAD:
+        raise serializers.ValidationError("This time is more than a day ahead.", code="max_value")
+    return moment
+
+
+class NewNoteSerializer(PutNoteSerializer):
     id = NoteId(source="uuid", required=False, help_text="A UUID made by the client; left out, the server makes one.")
 
 

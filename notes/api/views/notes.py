@@ -22,6 +22,7 @@ from notes.api.serializers import (
     ListedNoteSerializer,
     NewNoteSerializer,
     NoteSerializer,
+    PutNoteSerializer,
     ReplaceSerializer,
     TextSerializer,
 )
@@ -44,6 +45,7 @@ from notes.search import index
     retrieve=extend_schema(summary="Read a note", parameters=[IF_NONE_MATCH]),
     update=extend_schema(
         summary="Replace a note, or create it with If-None-Match: *",
+        request=PutNoteSerializer,
         responses={200: NoteSerializer, 201: NoteSerializer},
         parameters=[IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY],
         examples=[NOTE_EXAMPLE],
