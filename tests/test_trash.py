@@ -194,7 +194,7 @@ def whole(file):
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL wipes out by VACUUM alone")
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("step", "merges"), [(0.002, 4), (0.06, 0)])
+@pytest.mark.parametrize(("step", "merges"), [(0.01, 4), (0.06, 0)])
 def test_a_purge_wipes_out_for_a_moment_and_no_longer(operator, notebook, by, monkeypatch, step, merges):
     """This holds however much there is to do: here each look at the clock takes its time."""
     for _ in range(20):
