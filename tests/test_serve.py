@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -13,9 +15,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from notes.models import Note
+from tests.keys import OPERATOR_KEY
 from tests.server import environment_of_a_newcomer, free_port, fresh_copy, make, serving
 from tests.wire import Connection
 
@@ -202,6 +206,64 @@ def database_gone():
             yield
         finally:
             other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+@pytest.mark.once
+def test_a_process_that_is_killed_is_started_again(transactional_db, notebook):
+    with serving("--processes", "1") as server:
+        (process,) = re.findall(r"Spawning worker-1 with PID: (\d+)", server.log)
+        os.kill(int(process), signal.SIGKILL)
+        wait_until_ready_again(server)
+
+        with Connection(server.url) as client:
+            assert client.send("POST", NOTES, {"title": "After"}).status == 201
+
+
+def wait_until_ready_again(server):
+    deadline = time.monotonic() + START_SECONDS
+    while server.log.count("Spawning worker-1") < 2 or not is_alive(server):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_alive(server):
+    try:
+        urllib.request.urlopen(f"{server.url}/healthz", timeout=STOP_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.once
+def test_sigterm_lets_a_request_in_flight_end(transactional_db, notebook):
+    body = b'{"title": "In flight"}'
+
+    with serving() as server, Connection(server.url) as client:
+        client.http.putrequest("POST", NOTES)
+        client.http.putheader("X-API-Key", OPERATOR_KEY)
+        client.http.putheader("Content-Type", "application/json")
+        client.http.putheader("Content-Length", len(body))
+        client.http.endheaders(body[:5])
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        client.http.send(body[5:])
+        answer = client.http.getresponse()
+
+        assert answer.status == 201
+        assert server.process.wait(STOP_SECONDS) == 0
+
+
+def test_it_does_not_start_in_debug(settings):
+    settings.DEBUG = True
+
+    with pytest.raises(CommandError, match="DEBUG=False"):
+        call_command("serve", port=free_port())
+
+
+def test_it_does_not_start_on_a_port_that_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(CommandError, match="taken"):
+        call_command("serve", port=other.getsockname()[1])
 
 
 def test_sigterm_ends_the_service_and_its_workers(transactional_db):
