@@ -52,15 +52,26 @@ def close_if_moved() -> None:
     path = file_of(connection.settings_dict)
     if path is None:
         return
-    try:
-        file = os.stat(path)
-        now: tuple[int, int] | None = (file.st_dev, file.st_ino)
-    except OSError:
-        now = None
-    opened = getattr(connection, "opened_file", now)
-    if connection.connection is not None and now != opened:
+    now = identity_of(path)
+    if connection.connection is not None and now != getattr(connection, "opened_file", now):
         connection.close()
     connection.opened_file = now
+
+
+def raise_if_moved() -> None:
+    """Raise an OperationalError if the file of this thread's connection was moved away or replaced."""
+    path = file_of(connection.settings_dict)
+    if path and identity_of(path) != connection.opened_file:
+        raise OperationalError("the database file was moved")
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one that takes its name. None if there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @contextmanager
@@ -141,7 +152,7 @@ def giving_way() -> Iterator[None]:
 def without_waiting() -> Iterator[None]:
     """Fail instead of waiting for a lock: a read must not queue behind writers."""
     if connection.vendor == "sqlite":
-        with connection.without_waiting():
+        with connection.waiting_at_most(seconds=0):
             yield
         return
     with connection.cursor() as cursor:

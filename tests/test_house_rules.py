@@ -28,6 +28,7 @@ FLOORS = [
         "notes.logs",
         "notes.diffs",
         "notes.words",
+        "notes.commits",
         "notes.databases",
         "notes.prepared",
     ],

@@ -18,6 +18,7 @@ from notes.api.preconditions import CONDITIONS, Expected, entity_tag, tag_of_not
 from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
+from notes.commits import committed
 from notes.door import Door
 from notes.models import ApiKey
 
@@ -134,11 +135,18 @@ class WritingView(NotebookView):
         fields, expected, key = self.request.data, Expected.of(self.request), retries.key_of(self.request)
         if self.request.method == "PATCH" and not self.request.content_type:
             raise ParseError("There is no body: send what shall change.")
-        with Door(self.notebook, self.access.writer) as door:
-            receipt = retries.receipt_of(door, key)
-            if receipt is None:
+        notebook, writer = self.notebook, self.access.writer
+
+        def carry_out():
+            with Door(notebook, writer) as door:
+                receipt = retries.receipt_of(door, key)
+                if receipt is not None:
+                    return receipt, None
                 outcome = operation(door, self.kwargs.get("id"), fields, expected, **arguments)
                 retries.keep_receipt(door, key, self.request, self.for_receipt(outcome))
+                return None, outcome
+
+        receipt, outcome = committed(carry_out)
         if receipt is None:
             return self.response_for(outcome)
         retries.raise_422_if_another_request(receipt, self.request)

@@ -96,10 +96,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     @contextmanager
-    def without_waiting(self):
+    def waiting_at_most(self, seconds):
         self.ensure_connection()
-        patience, self.patience_seconds = self.patience_seconds, 0
-        self.let_sqlite_wait(0)
+        patience, self.patience_seconds = self.patience_seconds, seconds
+        self.let_sqlite_wait(seconds)
         try:
             yield
         finally:
