@@ -1,6 +1,5 @@
 """Connections: whether their file is still there, what state they read, and how long they wait for a lock."""
 
-import os
 import time
 import traceback
 from collections.abc import Iterator, Mapping
