@@ -6,7 +6,7 @@ from notes.search.ranking import A_FEW, ALL_IN_TITLE, Conditions, groups
 from notes.search.words import words
 
 # So many hits are weighed one by one. It bounds the work for a common word.
-MOST_WEIGHED = 200
+MOST_WEIGHED = 100
 
 
 def page(search: Search, after: Hit | None, limit: int) -> list[Hit]:
