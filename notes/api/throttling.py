@@ -14,7 +14,6 @@ from ipaddress import IPv6Address
 
 from django.conf import settings
 from django.core.cache import cache
-from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.throttling import BaseThrottle
@@ -46,13 +45,13 @@ class Window:
         except ValueError:
             # The cache dropped the entry between the two calls, because the window has ended.
             return number
-        except RedisError as error:
+        except no_answer() as error:
             return uncounted(error)
 
     def counted_before(self):
         try:
             return cache.get(self.cache_key, 0)
-        except RedisError as error:
+        except no_answer() as error:
             return uncounted(error)
 
     def headers(self, counted):
@@ -61,6 +60,13 @@ class Window:
             "RateLimit-Policy": f'"{self.policy}";q={self.limit};w={self.seconds}',
             "RateLimit": f'"{self.policy}";r={max(0, self.limit - counted)};t={self.reset_seconds}',
         }
+
+
+def no_answer():
+    """Return the error of a cache that does not answer. Only Redis raises it, and importing that takes long."""
+    from redis.exceptions import RedisError
+
+    return RedisError
 
 
 def uncounted(error):
