@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from io import StringIO
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ from notes.turns import Turns
 from notesproject.sqlite.head import Head
 from tests.keys import OPERATOR_KEY
 from tests.people import client_with_key, make_key
-from tests.server import PROJECT, process_environment, serving
+from tests.server import PROJECT, process_environment, running, serving
 from tests.wire import Connection
 from tests.writing import create_note, create_notes
 
@@ -328,6 +328,37 @@ def test_waiting_writers_hold_up_no_reader_and_no_health_check(notebook):
         statuses = [create.result(SECONDS) for create in created]
 
     assert statuses == [201] * MORE_THAN_WORK_AT_A_TIME
+
+
+# `manage.py serve`, but a write gives up waiting for its place sooner.
+IMPATIENT = """
+import sys
+import django
+django.setup()
+from django.core.management import call_command
+from notesproject import rsgi
+rsgi.WRITE_PATIENCE_SECONDS = 0.5
+call_command("serve", port=int(sys.argv[1]), processes=1)
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_writer_that_gets_no_place_in_time_is_told_when_to_come_again(notebook):
+    def create(url):
+        with Connection(url) as client:
+            return client.send("POST", NOTES, {"title": "New"})
+
+    with running("-c", IMPATIENT, "{port}") as server, ThreadPoolExecutor(MORE_THAN_WORK_AT_A_TIME) as threads:
+        with somebody_writes():
+            answers = [threads.submit(create, server.url) for _ in range(MORE_THAN_WORK_AT_A_TIME)]
+            # The few that have a place wait for the database.
+            refused = [answer.result() for answer in itertools.islice(as_completed(answers, SECONDS), 20)]
+        statuses = [answer.result(SECONDS).status for answer in answers]
+
+    for answer in refused:
+        assert (answer.status, answer.json()["code"]) == (503, "overloaded")
+        assert int(answer.headers["retry-after"]) > 0
+    assert 0 < Note.objects.count() == statuses.count(201) <= MORE_THAN_WORK_AT_A_TIME - 20
 
 
 @pytest.mark.prove
