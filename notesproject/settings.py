@@ -133,6 +133,7 @@ CORS_ALLOWED_ORIGINS = read("CORS_ALLOWED_ORIGINS")
 CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_HEADERS = [
     "accept",
+    "authorization",
     "content-type",
     "idempotency-key",
     "if-match",

@@ -13,7 +13,8 @@ from notes.api.permissions import Public
 from notes.checks import OPEN_BY_NATURE, routes
 from notes.models import Note, Revision
 from tests.keys import OPERATOR_KEY
-from tests.people import client_with_key, make_staff
+from tests.people import client_with_key, make_key, make_staff
+from tests.problems import fields_of
 
 NOTES = "/api/v1/notes"
 READS = ["GET", "HEAD", "OPTIONS"]
@@ -139,9 +140,12 @@ WRONG_KEYS = {
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("header", [{"X-API-Key": "{}"}, {"Authorization": "Bearer {}"}], ids=str)
 @pytest.mark.parametrize("key", WRONG_KEYS.values(), ids=WRONG_KEYS)
-def test_a_wrong_key_is_a_401_even_where_none_is_needed(notebook, key, method):
-    response = client_with_key(key).generic(method, NOTES, '{"title": "x"}', content_type="application/json")
+def test_a_wrong_key_is_a_401_even_where_none_is_needed(stranger, key, header, method):
+    headers = {name: value.format(key) for name, value in header.items()}
+
+    response = stranger.generic(method, NOTES, '{"title": "x"}', content_type="application/json", headers=headers)
 
     assert response.status_code == 401
     assert response["WWW-Authenticate"].startswith("ApiKey ")
@@ -172,6 +176,40 @@ def test_keys_are_compared_by_digests_of_one_length_in_constant_time(operator, m
     assert OPERATOR_KEY not in (one, other)
 
 
+@pytest.mark.parametrize("text", ["Bearer {}", "bearer {}", "BEARER   {}", "Bearer\t{}"])
+def test_a_key_opens_as_a_bearer_too(passer_by, notebook, text):
+    for key, level in [(OPERATOR_KEY, "admin"), (make_key(notebook, "write")[1], "write")]:
+        headers = {"Authorization": text.format(key)}
+
+        assert passer_by.get("/api/v1/me", headers=headers).json()["level"] == level
+        assert passer_by.post(NOTES, {"title": "x"}, headers=headers).status_code == 201
+        assert passer_by.get("/api/v1/me", headers={**headers, "X-API-Key": key}).json()["level"] == level
+
+
+@pytest.mark.parametrize("text", ["Bearer", "Bearer ", "bearer\t", "Bearer a b", "Bearer x,y"])
+def test_a_malformed_bearer_is_a_401(passer_by, notebook, text):
+    response = passer_by.get(NOTES, headers={"Authorization": text})
+
+    assert (response.status_code, response.json()["code"]) == (401, "malformed_key")
+    assert response["WWW-Authenticate"] == 'ApiKey realm="notes", header="X-API-Key", Bearer realm="notes"'
+
+
+@pytest.mark.parametrize("keys", [("right", "wrong"), ("wrong", "right"), ("right", "other"), ("", "right")])
+def test_two_different_keys_are_a_400_that_names_the_header(passer_by, notebook, keys):
+    texts = {"right": OPERATOR_KEY, "wrong": "wrong", "other": make_key(notebook, "admin")[1], "": ""}
+    own, bearer = (texts[key] for key in keys)
+
+    response = passer_by.post(NOTES, {"title": "x"}, headers={"X-API-Key": own, "Authorization": f"Bearer {bearer}"})
+
+    assert fields_of(response) == ["Authorization"]
+    assert not Note.objects.exists()
+    assert not any(text and text in response.content.decode() for text in texts.values() if text != "wrong")
+
+
+def test_the_login_of_a_proxy_in_front_is_no_key(operator):
+    assert operator.get("/api/v1/me", headers={"Authorization": "Basic YWRhOng="}).json()["level"] == "admin"
+
+
 @pytest.mark.parametrize("parameter", ["X-API-Key", "x_api_key", "api_key", "key", "token"])
 def test_a_key_in_the_address_does_not_count(passer_by, parameter):
     response = passer_by.post(f"{NOTES}?{parameter}={OPERATOR_KEY}", {"title": "x"})
@@ -183,7 +221,9 @@ def test_a_key_in_the_address_does_not_count(passer_by, parameter):
     "headers",
     [
         {"Authorization": OPERATOR_KEY},
-        {"Authorization": f"Bearer {OPERATOR_KEY}"},
+        {"Authorization": f"Basic {OPERATOR_KEY}"},
+        {"Authorization": f"Bearer{OPERATOR_KEY}"},
+        {"Authorization": f"Bearer, {OPERATOR_KEY}"},
         {"Authorization": f"ApiKey {OPERATOR_KEY}"},
         {"Authorization": f"Api-Key {OPERATOR_KEY}"},
         {"Cookie": f"X-API-Key={OPERATOR_KEY}"},

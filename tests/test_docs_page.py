@@ -93,6 +93,8 @@ def test_the_documentation_tells_of_the_key(stranger):
         "in": "header",
         "name": "X-API-Key",
     }
+    bearer = document["components"]["securitySchemes"]["Bearer"]
+    assert (bearer["type"], bearer["scheme"]) == ("http", "bearer")
     assert {"ApiKey": []} in document["paths"]["/api/v1/notes"]["post"]["security"]
 
 

@@ -101,14 +101,16 @@ def test_a_key_that_does_not_open_is_a_401_that_says_why(notebook, kind, code, m
     response = client_with_key(text).generic(method, NOTES, '{"title": "x"}', content_type="application/json")
 
     assert problem_of(response, 401)["code"] == code
-    assert response["WWW-Authenticate"] == 'ApiKey realm="notes", header="X-API-Key"'
+    assert response["WWW-Authenticate"] == 'ApiKey realm="notes", header="X-API-Key", Bearer realm="notes"'
     assert not Note.objects.exists()
 
 
-def test_no_key_is_a_401_that_names_the_header(stranger):
+def test_no_key_is_a_401_that_names_the_headers(stranger):
     response = stranger.post(NOTES, {"title": "x"})
 
-    assert "X-API-Key" in problem_of(response, 401)["detail"]
+    detail = problem_of(response, 401)["detail"]
+    assert "X-API-Key" in detail
+    assert "Authorization: Bearer" in detail
     assert response["WWW-Authenticate"].startswith("ApiKey ")
 
 

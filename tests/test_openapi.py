@@ -73,6 +73,7 @@ def test_every_operation_is_named_summarized_tagged_and_says_who_may(operations)
         assert operation["summary"], name
         assert operation["tags"], name
         assert {"ApiKey": []} in operation["security"], name
+        assert {"Bearer": []} in operation["security"], name
 
 
 def test_operation_ids_are_unique(operations):

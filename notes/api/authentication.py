@@ -1,15 +1,20 @@
 """Who is asking: a program with an API key, or a member of staff in a browser."""
 
 import hmac
+import re
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import ValidationError
 
 from notes import keys
 from notes.api.problems import ExpiredKey, MalformedKey, RefusedKey, RevokedKey, WrongKey
 from notes.api.throttling import FailureThrottle
 from notes.models import ApiKey, Notebook
+
+# RFC 6750, 2.1. Other schemes are left to whoever stands in front of the service.
+BEARER = re.compile(r"bearer(?:[ \t]+(.*))?", re.IGNORECASE | re.DOTALL)
 
 
 class OperatorKey:
@@ -23,14 +28,14 @@ class OperatorKey:
 
 
 class KeyAuthentication(BaseAuthentication):
-    """Sets `request.auth` to the ApiKey or OperatorKey of the X-API-Key header. One query.
+    """Sets `request.auth` to the ApiKey or OperatorKey of X-API-Key, or of Authorization: Bearer. One query.
 
     It must be the first authenticator: then a missing key is a 401. A request with a key needs no CSRF token then,
     even from a browser with an admin session.
     """
 
     def authenticate(self, request):
-        text = request.META.get("HTTP_X_API_KEY")
+        text = text_of_key(request)
         if text is None:
             return None
         failures = FailureThrottle(request)
@@ -53,7 +58,18 @@ class KeyAuthentication(BaseAuthentication):
         return AnonymousUser(), key
 
     def authenticate_header(self, request):
-        return 'ApiKey realm="notes", header="X-API-Key"'
+        return 'ApiKey realm="notes", header="X-API-Key", Bearer realm="notes"'
+
+
+def text_of_key(request):
+    """Return the key that the request bears, or None. It may bear one key in both headers, but not two keys."""
+    own, bearer = request.META.get("HTTP_X_API_KEY"), BEARER.fullmatch(request.META.get("HTTP_AUTHORIZATION", ""))
+    if bearer is None:
+        return own
+    text = bearer[1] or ""
+    if own is not None and own != text:
+        raise ValidationError({"Authorization": ["X-API-Key has another key. Send one key, in either header."]})
+    return text
 
 
 def key_of(text):

@@ -25,7 +25,9 @@ CODES = {
         "The request is broken: its body ended too soon, or its Host header is not allowed.",
         "If the connection broke off, send it again; nothing was stored. Otherwise correct the client.",
     ),
-    "not_authenticated": Code(401, "This needs an API key, and none was sent.", "Send the key in `X-API-Key`."),
+    "not_authenticated": Code(
+        401, "This needs an API key, and none was sent.", "Send the key as `X-API-Key`, or as `Authorization: Bearer`."
+    ),
     "malformed_key": Code(
         401, "What was sent is no API key: its form is wrong.", "Look for a typo, a space or a missing end."
     ),

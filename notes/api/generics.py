@@ -61,7 +61,7 @@ class NotebookView(APIView):
 
     def permission_denied(self, request, message=None, code=None):
         if not request.successful_authenticator:
-            raise NotAuthenticated("This needs an API key. Send it in the X-API-Key header.")
+            raise NotAuthenticated("This needs an API key. Send it as X-API-Key, or as Authorization: Bearer.")
         super().permission_denied(request, message, code)
 
     def initial(self, request, *args, **kwargs):
@@ -91,7 +91,7 @@ class NotebookView(APIView):
         return {
             "Allow": ALLOWED[route],
             # The same address shows another notebook to another key, and caches must always ask for the present state.
-            "Vary": "Accept, X-API-Key, Cookie",
+            "Vary": "Accept, X-API-Key, Authorization, Cookie",
             "Cache-Control": "private, no-cache",
         }
 

@@ -81,7 +81,7 @@ class RefusedKey(Problem, AuthenticationFailed):
 
 class MalformedKey(RefusedKey):
     default_code = "malformed_key"
-    default_detail = "This is not an API key: check the X-API-Key header for typos."
+    default_detail = "This is not an API key: look for typos."
 
 
 class WrongKey(RefusedKey):

@@ -14,10 +14,17 @@ from notes.api.permissions import NotebookPermission
 
 class KeyScheme(OpenApiAuthenticationExtension):
     target_class = "notes.api.authentication.KeyAuthentication"
-    name = "ApiKey"
+    name = ["ApiKey", "Bearer"]
+
+    def get_security_requirement(self, auto_schema):
+        return [{name: []} for name in self.name]
 
     def get_security_definition(self, auto_schema):
-        return {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+        description = "A key of the notebook. Send it in either header."
+        return [
+            {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": description},
+            {"type": "http", "scheme": "bearer", "description": description},
+        ]
 
 
 class SessionScheme(OpenApiAuthenticationExtension):
