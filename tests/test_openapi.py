@@ -76,10 +76,33 @@ def test_every_operation_is_named_summarized_tagged_and_says_who_may(operations)
         assert {"Bearer": []} in operation["security"], name
 
 
-def test_operation_ids_are_unique(operations):
-    ids = [operation["operationId"] for operation in operations.values()]
-
-    assert len(ids) == len(set(ids))
+def test_operations_have_the_names_that_generated_clients_call(operations):
+    assert {operation["operationId"]: name for name, operation in operations.items()} == {
+        "listNotes": "GET /api/v1/notes",
+        "createNote": "POST /api/v1/notes",
+        "getNote": "GET /api/v1/notes/{id}",
+        "replaceNote": "PUT /api/v1/notes/{id}",
+        "patchNote": "PATCH /api/v1/notes/{id}",
+        "trashNote": "DELETE /api/v1/notes/{id}",
+        "appendToNote": "POST /api/v1/notes/{id}/append",
+        "prependToNote": "POST /api/v1/notes/{id}/prepend",
+        "replaceInNote": "POST /api/v1/notes/{id}/replace",
+        "restoreNote": "POST /api/v1/notes/{id}/restore",
+        "listRevisions": "GET /api/v1/notes/{id}/revisions",
+        "getRevision": "GET /api/v1/notes/{id}/revisions/{number}",
+        "restoreRevision": "POST /api/v1/notes/{id}/revisions/{number}/restore",
+        "listTrash": "GET /api/v1/trash",
+        "purgeNote": "DELETE /api/v1/trash/{id}",
+        "runBatch": "POST /api/v1/batch",
+        "listChanges": "GET /api/v1/changes",
+        "listTags": "GET /api/v1/tags",
+        "renameTag": "POST /api/v1/tags/rename",
+        "listKeys": "GET /api/v1/keys",
+        "createKey": "POST /api/v1/keys",
+        "revokeKey": "DELETE /api/v1/keys/{id}",
+        "whoAmI": "GET /api/v1/me",
+    }
+    assert len({operation["operationId"] for operation in operations.values()}) == len(operations)
 
 
 def test_only_reads_may_go_without_a_key(operations):

@@ -20,7 +20,9 @@ from notes.api.serializers import (
 
 
 @extend_schema_view(
-    list=extend_schema(summary="List the notes in the trash, last deleted first", parameters=[PageParams])
+    list=extend_schema(
+        operation_id="listTrash", summary="List the notes in the trash, last deleted first", parameters=[PageParams]
+    )
 )
 class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
     """Deleted notes. They stay here until they are restored, purged, or older than NOTES_TRASH_DAYS."""
@@ -39,6 +41,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
         return self.notebook.notes.trashed()
 
     @extend_schema(
+        operation_id="purgeNote",
         summary="Erase a note in the trash, and its history, for good",
         responses={204: None},
         parameters=[IF_MATCH, IDEMPOTENCY_KEY],
@@ -56,7 +59,9 @@ class DiffParams(QueryParams):
 
 
 @extend_schema_view(
-    list=extend_schema(summary="List the revisions of a note, newest first", parameters=[PageParams]),
+    list=extend_schema(
+        operation_id="listRevisions", summary="List the revisions of a note, newest first", parameters=[PageParams]
+    ),
 )
 class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericViewSet):
     """The history of a note: every write to it, with the content after it. What was pruned is not listed."""
@@ -73,7 +78,12 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
         revisions = note.revisions.kept()
         return revisions.defer("title", "body", "tags") if self.action == "list" else revisions
 
-    @extend_schema(summary="Read one state of a note", responses=RevisionContentSerializer, parameters=[DiffParams])
+    @extend_schema(
+        operation_id="getRevision",
+        summary="Read one state of a note",
+        responses=RevisionContentSerializer,
+        parameters=[DiffParams],
+    )
     def retrieve(self, request, *args, **kwargs):
         revision = self.get_object()
         number = DiffParams.of(request).get("diff")
@@ -93,6 +103,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
         )
 
     @extend_schema(
+        operation_id="restoreRevision",
         summary="Write the content of an old revision again",
         request=None,
         responses=NoteSerializer,

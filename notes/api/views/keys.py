@@ -20,7 +20,11 @@ EXAMPLE = OpenApiExample(
 )
 
 
-@extend_schema_view(list=extend_schema(summary="List the keys of the notebook, newest first", parameters=[PageParams]))
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listKeys", summary="List the keys of the notebook, newest first", parameters=[PageParams]
+    )
+)
 class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
     """API keys of this notebook. The text of a key is in the answer to its creation, and nowhere else ever."""
 
@@ -39,7 +43,11 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         return self.notebook.keys.unrevoked()
 
     @extend_schema(
-        summary="Make a key", request=NewKeySerializer, responses={201: NewKeyWithTextSerializer}, examples=[EXAMPLE]
+        operation_id="createKey",
+        summary="Make a key",
+        request=NewKeySerializer,
+        responses={201: NewKeyWithTextSerializer},
+        examples=[EXAMPLE],
     )
     def create(self, request, *args, **kwargs):
         serializer = NewKeySerializer(data=request.data)
@@ -52,7 +60,7 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         self.headers["Cache-Control"] = "no-store"
         return Response(NewKeyWithTextSerializer(key).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(summary="Revoke a key", responses={204: None})
+    @extend_schema(operation_id="revokeKey", summary="Revoke a key", responses={204: None})
     def destroy(self, request, *args, **kwargs):
         key_id = parsed_uuid(self.kwargs["id"])
         key = self.get_queryset().filter(pk=key_id).first() if key_id else None

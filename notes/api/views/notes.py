@@ -31,27 +31,34 @@ from notes.search import index
 
 @extend_schema_view(
     list=extend_schema(
+        operation_id="listNotes",
         summary="List the notes, newest first, or search them",
         parameters=[ListParams, IF_NONE_MATCH],
         responses=ListedNoteSerializer(many=True),
     ),
     create=extend_schema(
+        operation_id="createNote",
         summary="Create a note",
         request=NewNoteSerializer,
         responses={201: NoteSerializer},
         parameters=[IDEMPOTENCY_KEY],
         examples=[NOTE_EXAMPLE],
     ),
-    retrieve=extend_schema(summary="Read a note", parameters=[IF_NONE_MATCH]),
+    retrieve=extend_schema(operation_id="getNote", summary="Read a note", parameters=[IF_NONE_MATCH]),
     update=extend_schema(
+        operation_id="replaceNote",
         summary="Replace a note, or create it with If-None-Match: *",
         request=PutNoteSerializer,
         responses={200: NoteSerializer, 201: NoteSerializer},
         parameters=[IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY],
         examples=[NOTE_EXAMPLE],
     ),
-    partial_update=extend_schema(summary="Change what is sent, keep the rest", parameters=[IF_MATCH, IDEMPOTENCY_KEY]),
-    destroy=extend_schema(summary="Move a note to the trash", parameters=[IF_MATCH, IDEMPOTENCY_KEY]),
+    partial_update=extend_schema(
+        operation_id="patchNote", summary="Change what is sent, keep the rest", parameters=[IF_MATCH, IDEMPOTENCY_KEY]
+    ),
+    destroy=extend_schema(
+        operation_id="trashNote", summary="Move a note to the trash", parameters=[IF_MATCH, IDEMPOTENCY_KEY]
+    ),
 )
 class NoteViewSet(WritingView, ModelViewSet):
     """Notes: a title, a body, tags."""
@@ -131,6 +138,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         return self.write()
 
     @extend_schema(
+        operation_id="restoreNote",
         summary="Take a note out of the trash",
         request=None,
         responses=NoteSerializer,
@@ -141,6 +149,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         return self.write()
 
     @extend_schema(
+        operation_id="appendToNote",
         summary="Add text at the end of the body",
         responses=NoteSerializer,
         parameters=[IF_MATCH, IDEMPOTENCY_KEY],
@@ -150,6 +159,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         return self.write()
 
     @extend_schema(
+        operation_id="prependToNote",
         summary="Add text at the beginning of the body",
         responses=NoteSerializer,
         parameters=[IF_MATCH, IDEMPOTENCY_KEY],
@@ -159,6 +169,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         return self.write()
 
     @extend_schema(
+        operation_id="replaceInNote",
         summary="Replace text in the body",
         responses=NoteSerializer,
         parameters=[IF_MATCH, IDEMPOTENCY_KEY],

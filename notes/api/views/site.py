@@ -19,7 +19,7 @@ from notes.api.serializers import MeSerializer
 class MeView(NotebookView):
     """Tells a key what it is and what it opens."""
 
-    @extend_schema(summary="Who am I", responses=MeSerializer)
+    @extend_schema(operation_id="whoAmI", summary="Who am I", responses=MeSerializer)
     def get(self, request):
         me = {
             "name": self.access.writer and self.access.writer.name,

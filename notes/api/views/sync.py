@@ -47,6 +47,7 @@ class ChangesView(NotebookView):
     made_from = {None: "notebook"}
 
     @extend_schema(
+        operation_id="listChanges",
         summary="Follow the changes",
         responses=ChangesSerializer,
         parameters=[ChangesParams],
@@ -90,6 +91,7 @@ class BatchView(WritingView):
     ignored_headers = dict.fromkeys(CONDITIONS, "Say `if_match` in each operation that it is about.")
 
     @extend_schema(
+        operation_id="runBatch",
         summary="Write many notes, all or nothing",
         request=BatchSerializer,
         responses=BatchResultsSerializer,

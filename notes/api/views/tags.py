@@ -18,7 +18,11 @@ from notes.models import TagRename
 PREFIX = OpenApiParameter("prefix", str, description="Only tags that begin so, in any case.")
 
 
-@extend_schema_view(list=extend_schema(summary="List the tags, in alphabetical order", parameters=[PageParams, PREFIX]))
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listTags", summary="List the tags, in alphabetical order", parameters=[PageParams, PREFIX]
+    )
+)
 class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
     """Tags: their names, and how many live notes bear each. A tag is there as long as a note bears it."""
 
@@ -35,6 +39,7 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
         return {**super().get_serializer_context(), "running": running}
 
     @extend_schema(
+        operation_id="renameTag",
         summary="Rename a tag on all notes that bear it",
         request=RenameTagSerializer,
         responses=RenamedTagSerializer,
