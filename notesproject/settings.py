@@ -57,7 +57,7 @@ MIDDLEWARE = [
     "notes.api.middleware.HttpsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "notes.api.middleware.CorsMiddleware",
     "notes.api.middleware.SessionCookieMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "notes.api.middleware.NoBodyMiddleware",

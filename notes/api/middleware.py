@@ -4,8 +4,10 @@ import logging
 import re
 import time
 
+import corsheaders.middleware
 import uuid_utils
 from django.conf import settings
+from django.utils.cache import patch_vary_headers
 from rest_framework.permissions import SAFE_METHODS
 
 from notes import databases, request_id
@@ -72,6 +74,17 @@ class HttpsMiddleware:
         if settings.SECURE_SSL_REDIRECT and not request.is_secure() and not is_for_people:
             return problem_response(request, HttpsRequired())
         return self.get_response(request)
+
+
+class CorsMiddleware(corsheaders.middleware.CorsMiddleware):
+    """Let the library look at requests that come from a page of another origin, and at no others."""
+
+    def __call__(self, request):
+        if "HTTP_ORIGIN" in request.META or not is_api(request):
+            return super().__call__(request)
+        response = self.get_response(request)
+        patch_vary_headers(response, ("origin",))
+        return response
 
 
 class NoBodyMiddleware:
