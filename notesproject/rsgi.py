@@ -37,7 +37,7 @@ MAX_BYTES_OF_BODIES = 64 * 1024 * 1024
 
 # Lists, single notes and the feed, by parameters that cost little. A search, a diff or a page for people may take long,
 # and the loop must not stop for it.
-QUICK_PATH = re.compile(r"/api/v1/(?:notes(?:/[^/]+)?|changes|me)/?")
+QUICK_PATH = re.compile(r"/api/v1/(?:notes(?:/[0-9A-Fa-f-]+)?|changes|me)/?")
 QUICK_QUERY = re.compile(r"(?:(?:cursor|limit|since|epoch|fields|omit|created_after|created_before)=[^&]*(?:&|$))*")
 
 

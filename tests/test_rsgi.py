@@ -125,6 +125,7 @@ def test_lists_notes_and_the_feed_are_answered_on_the_loop(quick):
         {"path": "/admin/"},
         {"path": "/api/v1/tags"},
         {"path": f"{NOTES}\n"},
+        {"path": f"{NOTES}/export"},
         {"query_string": "q=word"},
         {"query_string": "limit=1&q=word"},
         {"query_string": "%71=word"},

@@ -47,7 +47,8 @@ class Command(BaseCommand):
             loop=Loops.uvloop,
             # Over HTTP/2 a body may come without any length.
             http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=15_000),
+            # A head has 15 seconds and 64 kB, which is also what an unfinished one takes of the memory.
+            http1_settings=HTTP1Settings(header_read_timeout=15_000, max_buffer_size=64 * 1024),
             websockets=False,
             workers=processes,
             respawn_failed_workers=True,
