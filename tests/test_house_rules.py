@@ -154,7 +154,7 @@ KNOWN_WRITES = {
     # The renames of tags and their progress. The door writes the notes themselves.
     "notes/api/operations.py": r"door\.notebook\.tag_renames\.create\(",
     "notes/renames.py": r"(rename\.save\(update_fields=rename\.PROGRESS\)|rename\.notebook\.tags\.filter\()",
-    "notes/api/retries.py": r"door\.notebook\.receipts\.create\(",
+    "notes/api/retries.py": r"NEW_RECEIPT\.create\(",
     # The names of a notebook and of a key, which are columns of their own.
     "notes/admin/notebooks.py": r"obj\.save\(update_fields=form\.changed_data if change else None\)",
     "notes/admin/keys.py": r"obj\.save\(update_fields=\['name'\]\)",

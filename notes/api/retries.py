@@ -13,10 +13,19 @@ from rest_framework.exceptions import ValidationError
 from notes.api.operations import Outcome
 from notes.api.preconditions import CONDITIONS
 from notes.api.problems import KeyUsedForAnotherRequest, NoLongerKept
+from notes.models import Receipt
+from notes.prepared import Insert, Parameter, Prepared
 
 # A key may be bare, or a string in quotes as in the IETF draft (RFC 9651, 3.3.3).
 BARE_KEY = re.compile(r"[!#-~]{1,255}")
 QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
+
+RECEIPT = Prepared(
+    lambda: Receipt.objects.filter(
+        **{name: Parameter(name, Receipt._meta.get_field(name)) for name in ("notebook", "writer", "key")}
+    )
+)
+NEW_RECEIPT = Insert(Receipt)
 
 
 def key_of(request):
@@ -48,13 +57,15 @@ def digest_of(request):
 
 def receipt_of(door, key):
     """Return the receipt of this writer's earlier request with the key, or None."""
-    return key and door.notebook.receipts.filter(writer=door.by.id, key=key).first()
+    return key and RECEIPT.first(notebook=door.notebook.pk, writer=door.by.id, key=key)
 
 
 def keep_receipt(door, key, request, outcomes):
     """Store what a request did, if it has a key. `outcomes` is JSON without any content of notes."""
     if key:
-        door.notebook.receipts.create(writer=door.by.id, key=key, request_digest=digest_of(request), outcomes=outcomes)
+        digest = digest_of(request)
+        receipt = Receipt(notebook=door.notebook, writer=door.by.id, key=key, request_digest=digest, outcomes=outcomes)
+        NEW_RECEIPT.create(receipt)
 
 
 def raise_422_if_another_request(receipt, request):
