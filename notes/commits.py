@@ -144,6 +144,9 @@ def lead(first: Write) -> None:
                 write.run()
             # Some of them came when this thread had looked already.
             databases.raise_if_moved()
+            # Django would roll all of them back without a word.
+            if connection.needs_rollback or connection.closed_in_transaction:
+                raise OperationalError("a write of the group could not be rolled back alone")
             is_committing = True
     except Exception as error:
         if is_committing:

@@ -109,6 +109,18 @@ def test_what_fails_in_a_group_fails_alone_and_leaves_nothing(together, notebook
     assert notebook.revision == 4
 
 
+def test_if_one_cannot_be_rolled_back_alone_the_others_are_stored_all_the_same(together, monkeypatch):
+    def fail(self, sid):
+        raise OperationalError
+
+    monkeypatch.setattr(base.DatabaseWrapper, "savepoint_rollback", fail)
+
+    one, missing, two = together(create("One"), ("delete", f"{NOTES}/{uuid.uuid4()}", None), create("Two"))
+
+    assert [one.status_code, missing.status_code, two.status_code] == [201, 404, 201]
+    assert set(Note.objects.values_list("title", flat=True)) == {"The first", "One", "Two"}
+
+
 def test_a_repeat_in_the_same_group_changes_nothing(together):
     first, repeat, other = together(*[create("Once", **{"Idempotency-Key": key}) for key in ("a", "a", "b")])
 
