@@ -17,8 +17,8 @@ from notes import databases, turns
 from notes.databases import FAULTS, PATIENCE_SECONDS, TooManyWriters
 
 # So that nobody waits for long: neither those of the group, nor other writers.
-MAX_WRITES = 16
-MAX_SECONDS = 0.05
+MAX_WRITES = 32
+MAX_SECONDS = 0.1
 PLACES = 128
 
 
