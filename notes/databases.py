@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -41,6 +42,12 @@ def path_of(name: str) -> Path:
     return Path(unquote(urlsplit(name).path)).resolve()
 
 
+# Another number each time that a connection turns out to be of a file that is gone. The file system may give the number
+# of that file to a later one, so it does not tell two files apart for ever.
+moves = 0
+numbers_of_moves = count(1)
+
+
 def close_if_moved() -> None:
     """Close this thread's connection if its file was moved away or replaced.
 
@@ -52,7 +59,9 @@ def close_if_moved() -> None:
     if path is None:
         return
     now = identity_of(path)
-    if connection.connection is not None and now != getattr(connection, "opened_file", now):
+    if now != getattr(connection, "opened_file", now):
+        global moves
+        moves = next(numbers_of_moves)
         connection.close()
     connection.opened_file = now
 

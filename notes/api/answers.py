@@ -1,11 +1,13 @@
 """Answers that are given again, without Django, as long as the database says that nothing has changed.
 
-A request is known by all of it: method, address, and every header but two, the key among them. So an answer never
-reaches anybody who did not get it before. With it is kept the state of what it was made from: the note, or the
-notebook, and the key. One query reads that state anew for every request; another state, and the view answers.
+An answer is found by its whole request: method, address, and every header but two. The API key is among them, so nobody
+gets the answer of somebody else.
 
-The state is read before the view runs. Should somebody write in between, the answer is newer than its state, and is
-dropped the next time. Only what is asked for a second time is kept.
+An answer is kept with the state of what it was made from: the note or the notebook, and the key. Each request reads
+that state anew, by one query. If it is another one, the view answers.
+
+The state is read before the view runs. If somebody writes in between, the answer is newer than its state, and the next
+request drops it. An answer is kept when it is asked for a second time.
 """
 
 import threading
@@ -29,15 +31,23 @@ from notes.prepared import Parameter, Prepared
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 
-# These two differ from request to request and shape no answer: both are dealt with below.
-UNSHAPING = {"HTTP_X_REQUEST_ID", "HTTP_X_FORWARDED_FOR"}
-# Requests with these always go to the view.
-BYPASSING = {"HTTP_COOKIE", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_EXPECT"}
+# These two are the log's and the rates', and are in no answer.
+WITHOUT_EFFECT = {"HTTP_X_REQUEST_ID", "HTTP_X_FORWARDED_FOR"}
+# Requests with one of these always go to the view.
+BYPASSING = {
+    "HTTP_COOKIE",
+    "HTTP_IF_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_UNMODIFIED_SINCE",
+    "HTTP_EXPECT",
+    "notes.refusal",
+}
 # An answer that is given again gets these anew.
 OWN_HEADERS = {"X-Request-ID", "RateLimit", "RateLimit-Policy"}
 
 MAX_KNOWN = 10_000
-BYTES_OF_A_KEY = 1000
+# What an answer takes in memory at most, besides its content and the text of its request. Measured.
+BYTES_OF_AN_ANSWER = 2500
 
 DIGEST = Parameter("digest", ApiKey._meta.get_field("digest"))
 OF_NOTE = {"uuid": Parameter("uuid", Note._meta.get_field("uuid")), "deleted_at": None}
@@ -79,7 +89,8 @@ class Basis:
         databases.close_if_moved()
         rows = STATES[self.digest is not None, self.uuid is not None].rows(digest=self.digest, uuid=self.uuid)
         # Another file may have another history with the same numbers.
-        return (*rows[0], getattr(connections[DEFAULT_DB_ALIAS], "opened_file", None)) if rows else None
+        file = getattr(connections[DEFAULT_DB_ALIAS], "opened_file", None), databases.moves
+        return (*rows[0], *file) if rows else None
 
 
 class Again(NamedTuple):
@@ -102,10 +113,7 @@ class Answer(NamedTuple):
     status_line: str
     headers: Headers
     content: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.content) + BYTES_OF_A_KEY
+    size: int
 
 
 class Answers:
@@ -117,11 +125,11 @@ class Answers:
         self.mutex = threading.Lock()
         self.bytes = 0
         self.kept: OrderedDict[Any, Answer] = OrderedDict()
-        # What was asked for once, by the hash of the request.
+        # What the answers of earlier requests were made from, by the hashes of these requests.
         self.known: OrderedDict[int, Basis] = OrderedDict()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] not in {"GET", "HEAD"} or not BYPASSING.isdisjoint(environ):
+        if not may_be_given_again(environ):
             return self.application(environ, start_response)
         request = key_of(environ)
         answer = self.kept.get(request)
@@ -178,7 +186,10 @@ class Answers:
             elif state is not None and again.basis == known:
                 headers = [(name, value) for name, value in response.items() if name not in OWN_HEADERS]
                 status, line = response.status_code, f"{response.status_code} {response.reason_phrase}"
-                self.keep(request, Answer(again, state, kept_at, status, line, headers, response.content))
+                # A copy: orjson's own bytes hold four kilobytes, however short they are.
+                content = bytes(memoryview(response.content))
+                size = len(content) + len(repr(request)) + BYTES_OF_AN_ANSWER
+                self.keep(request, Answer(again, state, kept_at, status, line, headers, content, size))
         return response
 
     def keep(self, request: Any, answer: Answer) -> None:
@@ -203,8 +214,22 @@ def rate_headers(request: RequestLine, again: Again) -> Headers | None:
     if settings.NOTES_RATE_READS is None:
         return []
     window = Window("reads", settings.NOTES_RATE_READS, again.writer or address_of(request))
-    counted = window.count(again.requests)
-    return list(window.headers(counted).items()) if counted <= window.limit else None
+    counted = window.count()
+    if counted > window.limit:
+        return None
+    # As in a view, a long answer may go beyond the limit: it is the next request that is refused.
+    if again.requests > 1:
+        counted = window.count(again.requests - 1)
+    return list(window.headers(counted).items())
+
+
+def may_be_given_again(environ: Environ) -> bool:
+    """Tell whether this is a read without a body, and without anything else that only a view looks at."""
+    return (
+        environ["REQUEST_METHOD"] in {"GET", "HEAD"}
+        and environ.get("CONTENT_LENGTH", "0") in {"0", ""}
+        and BYPASSING.isdisjoint(environ)
+    )
 
 
 def key_of(environ: Environ) -> tuple[Any, ...]:
@@ -214,8 +239,9 @@ def key_of(environ: Environ) -> tuple[Any, ...]:
         environ["PATH_INFO"],
         environ["QUERY_STRING"],
         environ["wsgi.url_scheme"],
+        # Without a Host header these two stand in the links of an answer.
+        environ["SERVER_NAME"],
+        environ["SERVER_PORT"],
         environ.get("CONTENT_TYPE"),
-        environ.get("CONTENT_LENGTH"),
-        environ.get("notes.body_error"),
-        *[item for item in environ.items() if item[0][:5] == "HTTP_" and item[0] not in UNSHAPING],
+        *[item for item in environ.items() if item[0][:5] == "HTTP_" and item[0] not in WITHOUT_EFFECT],
     )
