@@ -138,13 +138,16 @@ CORS_ALLOW_HEADERS = [
     "idempotency-key",
     "if-match",
     "if-none-match",
+    "prefer",
     "x-api-key",
     "x-request-id",
 ]
 CORS_EXPOSE_HEADERS = [
     "ETag",
     "Idempotency-Replayed",
+    "Link",
     "Location",
+    "Preference-Applied",
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",

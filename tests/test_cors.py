@@ -44,7 +44,7 @@ def test_a_named_origin_may_use_every_method_with_a_key(app, method):
     assert response.status_code == 200
     assert response["Access-Control-Allow-Origin"] == APP
     assert method in response["Access-Control-Allow-Methods"]
-    assert {"x-api-key", "authorization"} <= set(response["Access-Control-Allow-Headers"].split(", "))
+    assert {"x-api-key", "authorization", "prefer"} <= set(response["Access-Control-Allow-Headers"].split(", "))
 
 
 def test_a_named_origin_may_read_an_answer_and_its_headers(app):
@@ -52,7 +52,9 @@ def test_a_named_origin_may_read_an_answer_and_its_headers(app):
 
     assert response.status_code == 201
     assert response["Access-Control-Allow-Origin"] == APP
-    assert {"Location", "X-Request-ID"} <= set(response["Access-Control-Expose-Headers"].split(", "))
+    assert {"ETag", "Link", "Location", "Preference-Applied", "X-Request-ID"} <= set(
+        response["Access-Control-Expose-Headers"].split(", ")
+    )
     assert "origin" in response["Vary"].lower()
 
 

@@ -170,6 +170,40 @@ def test_links_lead_to_the_address_that_was_asked(stranger, notes):
     assert response.json()["next"].startswith(f"http://localhost:8000{NOTES}/?limit=3&cursor=")
 
 
+def test_the_links_are_in_a_header_too(stranger, notes):
+    first = stranger.get(f"{NOTES}?limit=4")
+    middle = stranger.get(first.json()["next"])
+    last = stranger.get(middle.json()["next"])
+
+    assert first["Link"] == f'<{first.json()["next"]}>; rel="next"'
+    assert middle["Link"] == f'<{middle.json()["next"]}>; rel="next", <{middle.json()["previous"]}>; rel="prev"'
+    assert last["Link"] == f'<{last.json()["previous"]}>; rel="prev"'
+    assert "Link" not in stranger.get(NOTES)
+
+
+@pytest.mark.parametrize("path", ["trash", "tags", "keys", "notes/{id}/revisions"])
+def test_every_list_has_its_links_in_a_header(operator, notebook, path):
+    ids = [operator.post(NOTES, {"title": "x", "tags": [f"tag {number}"]}).data["id"] for number in range(4)]
+    operator.patch(f"{NOTES}/{ids[0]}", {"title": "New"})
+    for note_id in ids[2:]:
+        operator.delete(f"{NOTES}/{note_id}")
+    for name in ("one", "two"):
+        operator.post("/api/v1/keys", {"name": name, "level": "read"})
+
+    page = operator.get(f"/api/v1/{path.format(id=ids[0])}?limit=1")
+
+    assert page["Link"] == f'<{page.json()["next"]}>; rel="next"'
+
+
+def test_links_that_a_proxy_might_find_too_long_are_in_the_body_alone(stranger, notes):
+    ids = ",".join([str(note.uuid) for note in notes] * 10)
+
+    page = stranger.get(NOTES, {"ids": ids, "limit": 4})
+
+    assert page.json()["next"]
+    assert "Link" not in page
+
+
 def test_the_limit_may_change_from_page_to_page(stranger, notes):
     link = stranger.get(f"{NOTES}?limit=3").json()["next"]
 

@@ -18,7 +18,9 @@ ETAG = re.compile(r"""(?P<quote>(?:W/)?")?(?P<tag>[\x21\x23-\x7e]+)(?(quote)")""
 NO_REVISION_YET = "A note that is being created has no revision yet."
 
 
-@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]})
+@extend_schema_field(
+    {"oneOf": [{"type": "string", "pattern": r'^((W/)?"[!#-~]+"|[!#-~]+)$'}, {"type": "integer", "minimum": 0}]}
+)
 class IfMatch(serializers.Field):
     """An ETag, in its double quotes or without them, or the number of a revision."""
 

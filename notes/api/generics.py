@@ -15,6 +15,7 @@ from notes.api.answers import Again, Basis
 from notes.api.fields import parsed_uuid
 from notes.api.permissions import NotebookPermission, access_of
 from notes.api.preconditions import CONDITIONS, Expected, entity_tag, tag_of_note
+from notes.api.preferences import MINIMAL, wants_minimal
 from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
@@ -163,9 +164,14 @@ class WritingView(NotebookView):
         return retries.outcome_at(self.notebook, *outcome)
 
     def response_for(self, outcome):
-        if outcome.status == status.HTTP_204_NO_CONTENT:
-            return Response(status=outcome.status)
-        response = Response(NoteSerializer(outcome.note).data, status=outcome.status)
+        if wants_minimal(self.request):
+            is_new = outcome.status == status.HTTP_201_CREATED
+            response = Response(status=outcome.status if is_new else status.HTTP_204_NO_CONTENT)
+            response["Preference-Applied"] = MINIMAL
+        elif outcome.status == status.HTTP_204_NO_CONTENT:
+            response = Response(status=outcome.status)
+        else:
+            response = Response(NoteSerializer(outcome.note).data, status=outcome.status)
         response["ETag"] = entity_tag(tag_of_note(outcome.note.revision, self.notebook.epoch))
         if outcome.status == status.HTTP_201_CREATED:
             address = reverse("note-detail", kwargs={"id": str(outcome.note.uuid)})

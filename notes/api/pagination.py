@@ -29,6 +29,8 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 # A page stops once its bodies reach this length: two hundred of the longest would be 60 MB.
 ENOUGH_BYTES = 2_000_000
+# Proxies take 4 kB of headers, and answer 502 when there are more. The body has the longest addresses too.
+MAX_LINK_CHARS = 2000
 
 signer = signing.Signer(salt="notes.cursor")
 
@@ -233,7 +235,12 @@ class KeysetPagination(BasePagination):
     def response(self, page: Page, data: Any) -> Response:
         """Return the answer with a page of these results."""
         self.page = page
-        return Response({"next": page.next, "previous": page.previous, "results": data})
+        response = Response({"next": page.next, "previous": page.previous, "results": data})
+        links = {"next": page.next, "prev": page.previous}
+        link = ", ".join(f'<{address}>; rel="{rel}"' for rel, address in links.items() if address)
+        if 0 < len(link) <= MAX_LINK_CHARS:
+            response["Link"] = link
+        return response
 
     @property
     def display_page_controls(self) -> bool:

@@ -10,6 +10,7 @@ from notes.api.codes import CODES
 from notes.api.errors import MEDIA_TYPE
 from notes.api.operations import BATCH
 from notes.api.permissions import NotebookPermission
+from notes.api.preferences import MINIMAL
 
 
 class KeyScheme(OpenApiAuthenticationExtension):
@@ -111,6 +112,12 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Makes the write safe to send again: a repeat is answered with what the first did. Best a new UUID.",
 )
+PREFER = OpenApiParameter(
+    "Prefer",
+    str,
+    OpenApiParameter.HEADER,
+    description="`return=minimal` leaves the note out of the answer: 204, or a 201 without a body (RFC 7240).",
+)
 NOTE_EXAMPLE = OpenApiExample(
     "A note", {"title": "Shopping list", "body": "- milk\n- bread\n", "tags": ["home"]}, request_only=True
 )
@@ -132,8 +139,10 @@ SECONDS = {"type": "integer", "minimum": 0}
 # name: (schema, description). CORS_EXPOSE_HEADERS lets web pages see them.
 HEADERS = {
     "ETag": (TEXT, 'Names this state, for If-Match and If-None-Match; of a note as `"41-421ea4eb"`.'),
+    "Link": (TEXT, 'The next and the previous page, as in the body: `<…>; rel="next"`. Not there if it would be long.'),
     "Location": ({"type": "string", "format": "uri"}, "The address of the new note."),
     "Idempotency-Replayed": ({"type": "string", "enum": ["true"]}, "There where the answer is that of an earlier try."),
+    "Preference-Applied": ({"type": "string", "enum": [MINIMAL]}, "The answer is as `Prefer` wished it."),
     "RateLimit": (TEXT, 'What is left of the rate, and for how many seconds: `"reads";r=2999;t=42`.'),
     "RateLimit-Policy": (TEXT, 'The rate, and its window in seconds: `"reads";q=3000;w=60`.'),
     "Retry-After": (SECONDS, "Try again after so many seconds."),
@@ -156,10 +165,14 @@ def header_names(method, operation, status, response):
         yield "Idempotency-Replayed"
     content = response.get("content", {}).get("application/json", {})
     is_note = content.get("schema") == {"$ref": "#/components/schemas/Note"}
-    if is_note or (method == "get" and "If-None-Match" in parameters):
+    if is_note or "Prefer" in parameters or (method == "get" and "If-None-Match" in parameters):
         yield "ETag"
     if is_note and status == "201":
         yield "Location"
+    if "Prefer" in parameters and status in {"201", "204"}:
+        yield "Preference-Applied"
+    if "cursor" in parameters and status == "200":
+        yield "Link"
 
 
 class Schema(AutoSchema):
@@ -180,6 +193,8 @@ class Schema(AutoSchema):
             bodies.setdefault(str(status), {"$ref": f"#/components/responses/{ERRORS[status]}"})
         if self.method == "GET" and IF_NONE_MATCH in self.get_override_parameters():
             bodies["304"] = {"description": "Nothing has changed since the answer with that ETag."}
+        if PREFER in self.get_override_parameters() and "200" in bodies:
+            bodies["204"] = {"description": f"Done. With `Prefer: {MINIMAL}` the note is left out."}
         return dict(sorted(bodies.items()))
 
     def error_statuses(self):

@@ -10,7 +10,7 @@ from notes.api import operations
 from notes.api.generics import WritingView
 from notes.api.pagination import KeysetPagination, PageParams
 from notes.api.query_params import QueryParams, WholeNumber, invalid_parameter
-from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH
+from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, PREFER
 from notes.api.serializers import (
     NoteSerializer,
     RevisionContentSerializer,
@@ -44,7 +44,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
         operation_id="purgeNote",
         summary="Erase a note in the trash, and its history, for good",
         responses={204: None},
-        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER],
     )
     def destroy(self, request, *args, **kwargs):
         return self.write()
@@ -107,7 +107,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
         summary="Write the content of an old revision again",
         request=None,
         responses=NoteSerializer,
-        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER],
     )
     def restore(self, request, *args, **kwargs):
         return self.write(number=self.kwargs["number"])

@@ -17,7 +17,7 @@ from notes.api.preconditions import (
     tag_of_note,
 )
 from notes.api.problems import PreconditionFailed, raises
-from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, NOTE_EXAMPLE
+from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, NOTE_EXAMPLE, PREFER
 from notes.api.serializers import (
     ListedNoteSerializer,
     NewNoteSerializer,
@@ -41,7 +41,7 @@ from notes.search import index
         summary="Create a note",
         request=NewNoteSerializer,
         responses={201: NoteSerializer},
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=[IDEMPOTENCY_KEY, PREFER],
         examples=[NOTE_EXAMPLE],
     ),
     retrieve=extend_schema(operation_id="getNote", summary="Read a note", parameters=[IF_NONE_MATCH]),
@@ -50,14 +50,16 @@ from notes.search import index
         summary="Replace a note, or create it with If-None-Match: *",
         request=PutNoteSerializer,
         responses={200: NoteSerializer, 201: NoteSerializer},
-        parameters=[IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY],
+        parameters=[IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY, PREFER],
         examples=[NOTE_EXAMPLE],
     ),
     partial_update=extend_schema(
-        operation_id="patchNote", summary="Change what is sent, keep the rest", parameters=[IF_MATCH, IDEMPOTENCY_KEY]
+        operation_id="patchNote",
+        summary="Change what is sent, keep the rest",
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER],
     ),
     destroy=extend_schema(
-        operation_id="trashNote", summary="Move a note to the trash", parameters=[IF_MATCH, IDEMPOTENCY_KEY]
+        operation_id="trashNote", summary="Move a note to the trash", parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER]
     ),
 )
 class NoteViewSet(WritingView, ModelViewSet):
@@ -142,7 +144,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         summary="Take a note out of the trash",
         request=None,
         responses=NoteSerializer,
-        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER],
     )
     @action(detail=True, methods=["post"])
     def restore(self, request, *args, **kwargs):
@@ -152,7 +154,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         operation_id="appendToNote",
         summary="Add text at the end of the body",
         responses=NoteSerializer,
-        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER],
     )
     @action(detail=True, methods=["post"], serializer_class=TextSerializer)
     def append(self, request, *args, **kwargs):
@@ -162,7 +164,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         operation_id="prependToNote",
         summary="Add text at the beginning of the body",
         responses=NoteSerializer,
-        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER],
     )
     @action(detail=True, methods=["post"], serializer_class=TextSerializer)
     def prepend(self, request, *args, **kwargs):
@@ -172,7 +174,7 @@ class NoteViewSet(WritingView, ModelViewSet):
         operation_id="replaceInNote",
         summary="Replace text in the body",
         responses=NoteSerializer,
-        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER],
     )
     @action(detail=True, methods=["post"], serializer_class=ReplaceSerializer)
     def replace(self, request, *args, **kwargs):
