@@ -104,12 +104,14 @@ class Prepared(Generic[M]):
         """Return the rows as the database's driver gives them."""
         database = connections[DEFAULT_DB_ALIAS]
         params = values_of(self.compiled.params, values, database)
-        if database.connection is None or database.queries_logged or database.execute_wrappers:
+        if database.queries_logged or database.execute_wrappers:
             with database.cursor() as cursor:
                 cursor.execute(self.compiled.sql, params)
                 return cursor.fetchall()
         # Django's cursors do no more than this; to make one takes as long as the query.
         database.validate_no_broken_transaction()
+        database.close_if_health_check_failed()
+        database.ensure_connection()
         with database.wrap_database_errors:
             return database.connection.execute(self.driver_sql, params).fetchall()
 

@@ -168,4 +168,4 @@ def database(url):
     own = [f"-c {name}={value}" for name, value in parameters.items()]
     # Later options win, so those of DATABASE_URL come last.
     options["options"] = " ".join([*own, options.get("options", "")]).strip()
-    return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    return {**config, "ENGINE": "notesproject.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}

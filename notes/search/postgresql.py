@@ -69,11 +69,16 @@ class PostgreSQL(Search):
 
     @classmethod
     def add(cls, cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> None:
-        cursor.executemany(
+        rows = [cls.row(note) for note in notes]
+        insert = (
             f"INSERT INTO {TABLE} (note_id, notebook_id, position, words, long_text) "
-            "VALUES (%s, %s, %s, %s::tsvector, %s)",
-            map(cls.row, notes),
+            "VALUES (%s, %s, %s, %s::tsvector, %s)"
         )
+        if len(rows) == 1:
+            # The driver begins and ends a pipeline for many, which costs two more trips to the server.
+            cursor.execute(insert, rows[0])
+        else:
+            cursor.executemany(insert, rows)
 
     @classmethod
     def compare(cls, cursor: CursorWrapper, notes: Iterable[NoteOfIndex]) -> dict[int, bool]:
