@@ -3,9 +3,12 @@
 import gc
 import json
 import re
+import socket
+import sqlite3
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace
@@ -23,6 +26,8 @@ from notes.models import ApiKey, Note, Notebook
 from notesproject.handler import Handler
 from tests.keys import OPERATOR_KEY
 from tests.people import make_key
+from tests.server import serving
+from tests.wire import Connection
 from tests.writing import create_note, create_notes, edit, purge, restore, revert, trash
 from tests.wsgi import answer, environ_of
 
@@ -350,7 +355,7 @@ def test_no_answer_is_older_than_the_last_write_before_its_request(service, note
         while not done.is_set():
             for path, shown in SHOWN.items():
                 before = written.last
-                revision = shown(service.ask(path.format(note=note.uuid), **caller))
+                revision = shown(service.ask(path.format(note=note.uuid), **caller).json())
                 asked += 1
                 if revision < before:
                     late.append((path, revision, before))
@@ -378,11 +383,11 @@ def closing_connections(function, *arguments):
         connections.close_all()
 
 
-# The number of the last write that an answer knows of.
+# The number of the last write that an answer knows of, where there is one note.
 SHOWN = {
-    f"{NOTES}/{{note}}": lambda shown: shown.json()["revision"],
-    NOTES: lambda shown: int(shown["ETag"].split("-")[1]),
-    f"{CHANGES}?since=0": lambda shown: shown.json()["revision"],
+    f"{NOTES}/{{note}}": lambda fields: fields["revision"],
+    NOTES: lambda fields: fields["results"][0]["revision"],
+    f"{CHANGES}?since=0": lambda fields: fields["revision"],
 }
 
 
@@ -631,3 +636,53 @@ def test_one_answer_takes_no_more_than_an_eighth(service, notebook, by):
 
     assert service.views == 3
     assert service.answers.kept == {}
+
+
+# On the wire
+
+
+def test_a_server_gives_no_kept_answer_to_a_request_that_deserves_another(service, note):
+    path, key = address(note), f"X-API-Key: {OPERATOR_KEY}"
+    plain = ["Host: localhost", "Content-Type: application/json", key]
+
+    with serving("--processes", "1") as server:
+
+        def status(*headers, version="1.1"):
+            address_of_server = urlsplit(server.url)
+            with socket.create_connection((address_of_server.hostname, address_of_server.port), timeout=20) as client:
+                lines = [f"GET {path} HTTP/{version}", *headers, "Connection: close", "", ""]
+                client.sendall("\r\n".join(lines).encode("latin-1"))
+                return int(client.makefile("rb").readline().split()[1])
+
+        assert [status(*plain) for _ in range(3)] == [200] * 3
+        # In other cases and another order it is the same request to the service.
+        assert status(*(f"{line.partition(':')[0].lower()}:{line.partition(':')[2]}" for line in plain[::-1])) == 200
+        assert status(*plain, key) == 401
+        assert status(*plain[:2], "X-API-Key: \xe9") == 401
+        assert status(*plain[:2], "X_API_Key: wrong") == 200
+        assert status(plain[0], "Content-Type: application/json; charset=latin-1", key) == 415
+        assert status("Host: elsewhere.example", *plain[1:]) == 400
+        assert status(*plain, 'If-Match: "41"') == 412
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a database of SQLite is one file")
+def test_a_server_gives_no_answer_of_a_file_that_is_gone(service, note, tmp_path):
+    path, backup = tmp_path / "notes.sqlite3", tmp_path / "backup.sqlite3"
+    for name in (path, backup):
+        with closing(sqlite3.connect(name)) as copy:
+            connection.connection.backup(copy)
+    with closing(sqlite3.connect(backup)) as copy, copy:
+        copy.execute("UPDATE notes_note SET title = 'Another history'")
+
+    with serving("--processes", "1", DATABASE_URL=f"sqlite:///{path}") as server, Connection(server.url) as client:
+
+        def titles():
+            answers = [client.send("GET", address(note)) for _ in range(3)]
+            return {answer.json()["title"] if answer.status == 200 else answer.status for answer in answers}
+
+        assert titles() == {"Plan"}
+        for name in (path, tmp_path / "notes.sqlite3-wal", tmp_path / "notes.sqlite3-shm"):
+            name.unlink()
+        assert titles() == {503}
+        backup.rename(path)
+        assert titles() == {"Another history"}
