@@ -428,7 +428,7 @@ def test_a_wrong_key_gets_nothing_of_what_is_kept(service, notebook, note, calle
         {"HTTP_ORIGIN": "https://app.example"},
         {"HTTP_ACCEPT": "application/json; indent=4"},
         {"HTTP_ACCEPT": "image/png"},
-        {"CONTENT_TYPE": "text/plain"},
+        {"CONTENT_TYPE": "multipart/form-data; charset=latin-1"},
         {"HTTP_CONTENT_ENCODING": "gzip"},
         {"HTTP_IF_NONE_MATCH": "*"},
         {"HTTP_IF_NONE_MATCH": "41"},

@@ -31,7 +31,7 @@ from notes.prepared import Parameter, Prepared
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 
-# These two are the log's and the rates', and are in no answer.
+# No view looks at these two. The log and the rates do.
 WITHOUT_EFFECT = {"HTTP_X_REQUEST_ID", "HTTP_X_FORWARDED_FOR"}
 # Requests with one of these always go to the view.
 BYPASSING = {
