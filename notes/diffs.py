@@ -4,6 +4,8 @@ import difflib
 import io
 from typing import Any, NamedTuple, Protocol
 
+from notes.content import metadata_lines
+
 # difflib takes quadratic time on long texts without common lines.
 MAX_COMPARED_LINES = 2_000
 # A page of the admin shows 50 diffs, so each is cut. The revision's own page has the whole text.
@@ -58,6 +60,7 @@ class Content(Protocol):
     title: str
     body: Any
     tags: list[str]
+    metadata: dict[str, Any]
 
 
 def for_people(before: Content | None, after: Content) -> list[Line] | None:
@@ -90,7 +93,8 @@ def for_people(before: Content | None, after: Content) -> list[Line] | None:
 
 
 def lines_of(revision: Content) -> list[str]:
-    return [f"Title: {revision.title}", f"Tags: {', '.join(revision.tags)}", "", *revision.body.split("\n")]
+    head = [f"Title: {revision.title}", f"Tags: {', '.join(revision.tags)}", *metadata_lines(revision.metadata)]
+    return [*head, "", *revision.body.split("\n")]
 
 
 def shortened(line: str) -> str:

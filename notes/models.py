@@ -5,11 +5,11 @@ Here are columns, constraints, and what one row says about itself. Only the door
 A Revision is the log's row of one write; its number is `number`.
 """
 
-import re
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
+import orjson
 import uuid_utils.compat
 from django.core.exceptions import ValidationError
 from django.db import Error, models, transaction
@@ -29,9 +29,7 @@ from notes.querysets import (
 from notes.search import index
 
 LEVELS = ["read", "write", "admin"]
-CONTENT = ["title", "body", "tags"]
-
-BREAKS_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+CONTENT = ["title", "body", "tags", "metadata"]
 
 
 def one_line(name):
@@ -39,8 +37,18 @@ def one_line(name):
 
     A line break would forge another line, and nobody could see a blank name.
     """
-    if BREAKS_A_LINE.search(name) or not content.is_visible(name):
+    if content.BREAKS_A_LINE.search(name) or not content.is_visible(name):
         raise ValidationError("Write one line of visible text.", code="one_line")
+
+
+class Metadata(models.TextField):
+    """A note's metadata, stored as its text. PostgreSQL's jsonb would sort the names and write numbers another way."""
+
+    def from_db_value(self, text, expression, connection):
+        return None if text is None else orjson.loads(text)
+
+    def get_prep_value(self, members):
+        return None if members is None else content.metadata_text(members).decode()
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,7 @@ class Note(models.Model):
     title = models.CharField(max_length=MAX_TITLE_CHARS)
     body = models.TextField(blank=True)
     tags = models.JSONField(default=list, blank=True)
+    metadata = Metadata(default=dict, db_default={}, blank=True)
     revision = models.PositiveBigIntegerField("number of the write that last changed it", editable=False)
     created_at = models.DateTimeField(editable=False)
     # created_at as a number, unique in the notebook. Newest-first lists and the search index are sorted by it.
@@ -151,6 +160,8 @@ class Revision(models.Model):
     title = models.CharField(max_length=MAX_TITLE_CHARS, null=True)  # noqa: DJ001  (None means erased)
     body = models.TextField(null=True)  # noqa: DJ001
     tags = models.JSONField(null=True)
+    # Rows from before there was metadata have none: {}, also where their content was erased.
+    metadata = Metadata(null=True, db_default={})
     updated_at = models.DateTimeField("updated_at of the note after it")
     written_at = models.DateTimeField(default=timezone.now)
     writer = models.CharField(max_length=100)

@@ -166,7 +166,7 @@ class Update:
 
 
 class Insert(Generic[M]):
-    """An INSERT of one row of a model without database defaults."""
+    """An INSERT of one row of a model, with all its columns: none has a default that only the database knows."""
 
     def __init__(self, model: type[M]) -> None:
         self.model = model

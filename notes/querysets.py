@@ -151,7 +151,8 @@ class RevisionQuerySet(models.QuerySet):
 
     def unerased(self) -> Self:
         """Return the rows that still have any content."""
-        return self.filter(Q(title__isnull=False) | Q(body__isnull=False) | Q(tags__isnull=False))
+        has_metadata = Q(metadata__isnull=False) & ~Q(metadata={})
+        return self.filter(Q(title__isnull=False) | Q(body__isnull=False) | Q(tags__isnull=False) | has_metadata)
 
 
 class ApiKeyQuerySet(models.QuerySet):

@@ -5,7 +5,7 @@ from itertools import islice
 
 from django.db.models import Count, F, Max, Min, Q
 
-from notes import databases
+from notes import content, databases
 from notes.content import folded
 from notes.models import CONTENT, Revision
 from notes.search import index
@@ -60,7 +60,7 @@ def note_problems(note, last_write):
         yield f"Revision {last_write.number} is the present of note {note.uuid} and has no content."
     else:
         for name in [*CONTENT, "updated_at"]:
-            if getattr(note, name) != getattr(last_write, name):
+            if content.differs(getattr(note, name), getattr(last_write, name)):
                 yield f"Note {note.uuid} has another {name} than its revision {note.revision}."
     if bool(note.purged_at) != (last_write.action == Revision.PURGE):
         what = "purged" if note.purged_at else "not purged"

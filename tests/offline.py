@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 NOTES, CHANGES = "/api/v1/notes", "/api/v1/changes"
 PAGE = 3
+CONTENT = ["title", "body", "tags", "metadata"]
 
 REQUEST, ANSWER = "the request is lost", "the answer is lost"
 
@@ -48,6 +49,12 @@ class Change:
     headers: dict | None = None
 
 
+def changed(note, fields):
+    """Return the note as a PATCH of these fields leaves it: metadata is merged (RFC 7396)."""
+    metadata = {**note.get("metadata", {}), **fields.get("metadata", {})}
+    return {**note, **fields, "metadata": {name: value for name, value in metadata.items() if value is not None}}
+
+
 class OfflineClient:
     def __init__(self, name, network):
         self.network = network
@@ -69,7 +76,7 @@ class OfflineClient:
             elif change.action == Change.CREATE:
                 shown[change.note_id] = change.fields
             elif change.action == Change.EDIT:
-                shown[change.note_id] = {**shown[change.note_id], **change.fields}
+                shown[change.note_id] = changed(shown[change.note_id], change.fields)
         return shown
 
     def shown_in_trash(self):
@@ -195,8 +202,10 @@ class OfflineClient:
                 kept.append(change)
             elif change.action == Change.EDIT and copy_id is None:
                 copy_id = next(self.names)
-                seen = {name: self.notes[note_id][name] for name in ["title", "body", "tags"] if note_id in self.notes}
-                kept.append(Change(Change.CREATE, copy_id, next(self.names), {"title": "", **seen, **change.fields}))
+                seen = {name: self.notes[note_id][name] for name in CONTENT if note_id in self.notes}
+                kept.append(
+                    Change(Change.CREATE, copy_id, next(self.names), changed({"title": "", **seen}, change.fields))
+                )
             elif change.action == Change.EDIT:
                 kept.append(Change(Change.EDIT, copy_id, next(self.names), change.fields))
         self.queue = kept

@@ -83,7 +83,9 @@ def write_the_past():
     write("PATCH", plan, {"body": "Erste Zeile\nzweite Zeile\n"}, repeatable=True)
     write("POST", f"{plan}/append", {"text": "third line, list_display and C++\n"}, repeatable=True)
     write("POST", f"{plan}/replace", {"find": "Erste", "replace": "1ste"}, repeatable=True)
-    write("PUT", plan, {"title": "Plan B", "body": "    kept   byte for byte \r\n", "tags": ["work", "Home"]})
+    metadata = {"author": "Ada", "rating": 4.5, "done": True, "aliases": ["計画"]}
+    replaced = {"title": "Plan B", "body": "    kept   byte for byte \r\n", "tags": ["work", "Home"]}
+    write("PUT", plan, {**replaced, "metadata": metadata})
     write("POST", f"{plan}/revisions/3/restore", {})
     café = {"id": CAFE, "title": "Café Crème", "body": "Straße, naïve, e\u0301 and é", "tags": ["work", "Wörter/Ä"]}
     write("POST", NOTES, café)

@@ -153,6 +153,31 @@ def test_the_html_form_takes_an_id(browser):
     assert str(Note.objects.get().uuid) == "0190f1c2-7a3b-7c4d-8e5f-001122334455"
 
 
+def test_the_html_form_takes_metadata_as_json(browser):
+    response = browser.submit_form(NOTES, {"title": "Plan", "body": "", "tags": "", "metadata": '{"größe":\r\n1}'})
+
+    note = Note.objects.get()
+    assert (response.status_code, note.metadata) == (201, {"größe": 1})
+    put_form = form(browser.open(f"{NOTES}/{note.uuid}"), "PUT")
+    [shown] = re.findall(r'<textarea name="metadata"[^>]*>(.*?)</textarea>', put_form, re.S)
+    assert json.loads(unescape(shown)) == {"größe": 1}
+    assert "größe" in shown
+    fields = {"title": "Plan", "body": "", "tags": "", "metadata": unescape(shown).replace("\n", "\r\n")}
+    assert browser.submit_put_form(f"{NOTES}/{note.uuid}", fields).status_code == 200
+    note.refresh_from_db()
+    assert note.revision == 1
+
+
+@pytest.mark.parametrize("typed", ["{'a': 1}", "5", '{"a": {}}', '{"a": null}', "[" * 10_000, SCRIPT])
+def test_the_html_form_shows_again_what_is_no_metadata(browser, typed):
+    response = browser.submit_form(NOTES, {"title": "x", "body": "Hours of work", "tags": "", "metadata": typed})
+
+    assert response.status_code == 400
+    assert "etadata" in form(response, "POST").partition("help-block")[2]
+    assert "<script>alert" not in response.text
+    assert not Note.objects.exists()
+
+
 def test_the_html_form_takes_dates_or_none(browser):
     left_out = {"id": "", "created_at": "", "updated_at": "", "title": "Old letter", "body": "", "tags": ""}
     assert browser.submit_form(NOTES, left_out).status_code == 201

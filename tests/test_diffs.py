@@ -6,7 +6,7 @@ from notes.diffs import for_people
 
 
 def state(body, title="Plan", tags=()):
-    return SimpleNamespace(title=title, tags=tags, body=body)
+    return SimpleNamespace(title=title, tags=tags, metadata={}, body=body)
 
 
 def test_a_diff_shows_a_few_lines_around_each_change():

@@ -31,7 +31,7 @@ def test_the_history_says_what_changed_when_by_whom_in_which_request(operator, h
     assert [(row["number"], row["action"], row["changed"]) for row in rows] == [
         (3, "edit", ["title", "tags"]),
         (2, "edit", ["body"]),
-        (1, "create", ["title", "body", "tags"]),
+        (1, "create", ["title", "body", "tags", "metadata"]),
     ]
     assert (rows[1]["writer"], rows[1]["writer_name"], rows[1]["request_id"]) == ("operator", "API_KEY", "the-second")
     assert rows[1]["written_at"].endswith("Z")

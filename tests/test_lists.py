@@ -140,7 +140,7 @@ def test_a_light_list_has_only_the_fields_asked_for(operator, week):
     [note, *_] = operator.get(NOTES, {"fields": "id,title"}).json()["results"]
     assert note.keys() == {"id", "title"}
     [note, *_] = operator.get(NOTES, {"omit": "body"}).json()["results"]
-    assert note.keys() == {"id", "title", "tags", "revision", "created_at", "updated_at"}
+    assert note.keys() == {"id", "title", "tags", "metadata", "revision", "created_at", "updated_at"}
 
 
 def test_a_light_list_has_no_etag(operator, week):

@@ -13,7 +13,9 @@ def test_a_new_note_is_a_201_with_its_address(operator):
     response = operator.post(NOTES, {"title": "Plan", "body": "Rest", "tags": ["home"]})
 
     assert response.status_code == 201
-    assert response.data.keys() == {"id", "title", "body", "tags", "revision", "created_at", "updated_at"}
+    assert response.data.keys() == {
+        *("id", "title", "body", "tags", "metadata", "revision", "created_at", "updated_at")
+    }
     assert response.data["title"] == "Plan"
     assert response["Location"] == f"http://testserver{NOTES}/{response.data['id']}"
     assert operator.get(response["Location"]).data == response.data

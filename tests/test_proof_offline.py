@@ -54,7 +54,7 @@ class TwoOfflineClients(RuleBasedStateMachine):
 
     @rule(which=which_client)
     def create(self, which):
-        self.clients[which].create({"title": "New", "body": self.word()})
+        self.clients[which].create({"title": "New", "body": self.word(), "created_at": "2020-05-31T12:00:00Z"})
 
     @rule(which=which_client, position=position)
     def write_on(self, which, position):
@@ -77,6 +77,12 @@ class TwoOfflineClients(RuleBasedStateMachine):
         shown = self.clients[which].shown()
         if shown:
             self.clients[which].edit(pick(shown, position), {"title": f"Title {self.steps}", "tags": [tag]})
+
+    @rule(which=which_client, position=position, rating=st.sampled_from([1, True, None]))
+    def rate(self, which, position, rating):
+        shown = self.clients[which].shown()
+        if shown:
+            self.clients[which].edit(pick(shown, position), {"metadata": {"rating": rating}})
 
     @rule(which=which_client, position=position)
     def delete(self, which, position):

@@ -33,6 +33,7 @@ def note_with(text, moment):
         title=text[:200],
         body=text,
         tags=[text[:50], "two"],
+        metadata={"text": text[:1000], "list": [text[:50]], "whole": -1, "half": 0.5, "huge": 1e300, "true": True},
         revision=2**62,
         created_at=moment,
         updated_at=moment,

@@ -172,7 +172,12 @@ def test_empty_trash_leaves_what_is_restored_while_it_runs(operator, notebook, b
 def test_what_was_purged_is_nowhere_in_the_database_file(operator, notebook, by):
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL's files are read by the server alone; the tables are checked above")
-    draft = {"title": "xyzzytitle", "body": "The word is plughbody.", "tags": ["frobtag"]}
+    draft = {
+        "title": "xyzzytitle",
+        "body": "The word is plughbody.",
+        "tags": ["frobtag"],
+        "metadata": {"name": "waldo"},
+    }
     secret, *_ = create_notes(notebook, by, [draft] + [{"title": "other"}] * 50)
     file = Path(str(connection.settings_dict["NAME"]))
     assert b"plughbody" in whole(file)
@@ -180,7 +185,7 @@ def test_what_was_purged_is_nowhere_in_the_database_file(operator, notebook, by)
     operator.delete(f"{NOTES}/{secret.uuid}")
     operator.delete(f"{TRASH}/{secret.uuid}")
 
-    for text in (b"xyzzytitle", b"plughbody", b"frobtag"):
+    for text in (b"xyzzytitle", b"plughbody", b"frobtag", b"waldo"):
         assert text not in whole(file)
 
 

@@ -114,7 +114,10 @@ def test_a_note_that_claims_the_number_of_another_is_reported(notebook, note):
     assert f"Note {note.uuid} is at revision 3, its last row in the log is 1." in found_in(notebook)
 
 
-@pytest.mark.parametrize(("name", "value"), [("title", "Changed"), ("body", "two"), ("tags", ["home"]), ("tags", [])])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("title", "Changed"), ("body", "two"), ("tags", ["home"]), ("tags", []), ("metadata", {"a": True})],
+)
 def test_a_note_with_another_content_than_its_last_write_is_reported(notebook, note, name, value):
     Note.objects.filter(pk=note.pk).update(**{name: value})
 
@@ -157,7 +160,9 @@ def test_a_purged_note_that_is_no_longer_marked_is_reported(notebook, purged):
     assert f"is the present of note {purged.uuid} and has no content." in found_in(notebook)
 
 
-@pytest.mark.parametrize(("name", "value"), [("title", "Plan"), ("body", "Two"), ("tags", ["work"])])
+@pytest.mark.parametrize(
+    ("name", "value"), [("title", "Plan"), ("body", "Two"), ("tags", ["work"]), ("metadata", {"a": 0})]
+)
 def test_content_that_survived_a_purge_in_the_note_is_reported(notebook, purged, name, value):
     Note.objects.filter(pk=purged.pk).update(**{name: value})
 
@@ -314,7 +319,7 @@ def test_a_tag_that_is_counted_wrongly_is_reported(notebook, note):
     assert "counted as 7." in found_in(notebook)
 
 
-@pytest.mark.parametrize("left", [{"title": "Plan"}, {"tags": ["home"]}])
+@pytest.mark.parametrize("left", [{"title": "Plan"}, {"tags": ["home"]}, {"metadata": {"author": "Ada"}}])
 def test_any_content_that_a_purge_left_in_the_log_is_reported(notebook, purged, left):
     row = Revision.objects.filter(note=purged).order_by("number").first()
     Revision.objects.filter(pk=row.pk).update(**left)
@@ -322,8 +327,14 @@ def test_any_content_that_a_purge_left_in_the_log_is_reported(notebook, purged, 
     assert f"Revision {row.number} still has content of note {purged.uuid}, which was purged." in found_in(notebook)
 
 
+def test_a_row_that_was_erased_before_there_was_metadata_is_in_agreement(notebook, purged):
+    Revision.objects.filter(note=purged).update(metadata={})
+
+    assert found_in(notebook) == ""
+
+
 def test_a_note_that_is_purged_without_a_purge_in_the_log_is_reported(notebook, trashed):
-    Note.objects.filter(pk=trashed.pk).update(purged_at=timezone.now(), title="", body="", tags=[])
+    Note.objects.filter(pk=trashed.pk).update(purged_at=timezone.now(), title="", body="", tags=[], metadata={})
     erase(Revision.objects.filter(note=trashed))
 
     assert f"Note {trashed.uuid} is purged; its last write was: trash." in found_in(notebook)

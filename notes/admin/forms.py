@@ -8,8 +8,10 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from rest_framework.exceptions import APIException
 
 from notes import content
+from notes.api.parsers import json_in
 from notes.models import CONTENT, Notebook
 
 
@@ -44,6 +46,28 @@ class TagsField(StoredText):
         return content.split_tags(super().clean(value))
 
 
+class MetadataField(forms.CharField):
+    """Names with values, as JSON."""
+
+    widget = AdminTextareaWidget(attrs={"rows": 5})
+
+    def prepare_value(self, value):
+        return content.metadata_to_edit(value) if isinstance(value, dict) else value
+
+    def to_python(self, value):
+        text = super().to_python(value)
+        try:
+            return json_in(text) if text else {}
+        except APIException as error:
+            raise ValidationError('Write JSON, such as {"author": "Ada"}.', code="invalid") from error
+
+    def has_changed(self, initial, data):
+        try:
+            return content.differs(self.to_python(data), initial or {})
+        except ValidationError:
+            return True
+
+
 def default_notebook():
     return Notebook.objects.filter(name=Notebook.DEFAULT_NAME).first()
 
@@ -61,6 +85,7 @@ class NoteForm(forms.ModelForm):
         widget=AdminTextInputWidget(attrs={"class": "vLargeTextField"}),
         help_text=f"Separated by commas. At most {content.MAX_TAGS}, of {content.MAX_TAG_CHARS} characters each.",
     )
+    metadata = MetadataField(required=False, help_text=f"As JSON. At most {content.MAX_METADATA_NAMES} names.")
     opened_at_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args, **kwargs):
@@ -107,7 +132,8 @@ class NoteForm(forms.ModelForm):
         try:
             self.cleaned_data[name] = content.allowed({name: self.cleaned_data[name]}, self.instance)[name]
         except content.NotAllowed as error:
-            self.add_error(name, ValidationError(error.detail, code=error.code))
+            _, _, child = error.field.partition(".")
+            self.add_error(name, ValidationError(f"{child}: {error.detail}" if child else error.detail, error.code))
 
 
 class ApiKeyForm(forms.ModelForm):

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from notes import diffs
 from notes.admin.filters import NotebookFilter, WriterFilter
 from notes.admin.lists import ListAdmin, WithoutBodies, start_of_page
+from notes.content import metadata_lines
 from notes.models import Revision
 
 LOG_PAGE_SIZE = 50
@@ -36,6 +37,11 @@ class LogPage:
         return cls(writes, older_than=writes[-1][0].number if len(found) > LOG_PAGE_SIZE + 1 else None)
 
 
+def lines_of(row):
+    """Return the metadata of a note or revision, a line for each name."""
+    return "\n".join(metadata_lines(row.metadata or {}))
+
+
 class LogList(WithoutBodies):
     """Look through a bounded number of writes for each page: no index knows actions, writers and requests."""
 
@@ -59,6 +65,8 @@ class RevisionAdmin(ListAdmin):
         "writes; the next one goes on from there."
     )
     ordering = ["-number"]
+    exclude = ["metadata"]
+    readonly_fields = ["metadata_lines"]
 
     def get_changelist(self, request, **kwargs):
         return LogList
@@ -66,6 +74,10 @@ class RevisionAdmin(ListAdmin):
     @admin.display(description="writer")
     def writer_link(self, revision):
         return format_html("{} ({})", revision.writer_name, WriterFilter.link(revision.notebook, revision.writer))
+
+    @admin.display(description="metadata")
+    def metadata_lines(self, revision):
+        return lines_of(revision)
 
     def has_add_permission(self, request):
         return False

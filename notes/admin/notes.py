@@ -15,7 +15,7 @@ from django.utils.html import format_html_join
 from notes.admin.filters import CreatedFilter, NotebookFilter, TagFilter, TrashFilter
 from notes.admin.forms import NoteForm
 from notes.admin.lists import ListAdmin, WithoutBodies, start_of_page
-from notes.admin.log import LogPage
+from notes.admin.log import LogPage, lines_of
 from notes.door import Door
 from notes.models import CONTENT, Note, Writer
 from notes.querysets import positions_between
@@ -87,12 +87,16 @@ class NoteAdmin(ListAdmin):
     def tag_links(self, note):
         return format_html_join(", ", "{}", ((TagFilter.link(note.notebook, name),) for name in note.tags))
 
+    @admin.display(description="metadata")
+    def metadata_lines(self, note):
+        return lines_of(note)
+
     def get_fields(self, request, obj=None):
         if obj is None:
             return ["notebook", *CONTENT]
         if self.has_change_permission(request, obj):
             return [*CONTENT, "opened_at_revision", *self.get_readonly_fields(request, obj)]
-        return ["title", "body", "tag_links", *self.get_readonly_fields(request, obj)]
+        return ["title", "body", "tag_links", "metadata_lines", *self.get_readonly_fields(request, obj)]
 
     def get_form(self, request, obj=None, change=False, **kwargs):
         # NoteForm declares the notebook itself. Django refuses the name of a column that is not editable.

@@ -43,7 +43,9 @@ def held_to(rule, *arguments):
     try:
         return rule(*arguments)
     except content.NotAllowed as error:
-        raise serializers.ValidationError(error.detail, error.code) from None
+        _, _, child = error.field.partition(".")
+        detail = serializers.ErrorDetail(error.detail, error.code)
+        raise serializers.ValidationError({child: [detail]} if child else [detail]) from None
 
 
 class Limit(MaxLengthValidator):
@@ -79,6 +81,39 @@ class Tags(serializers.ListField):
 
     def to_internal_value(self, value):
         return held_to(content.tags, super().to_internal_value(value))
+
+
+METADATA_TEXT = {"type": "string", "maxLength": content.MAX_METADATA_TEXT_CHARS}
+METADATA_VALUES = [
+    METADATA_TEXT,
+    {"type": "array", "items": METADATA_TEXT},
+    {"type": "number"},
+    {"type": "boolean"},
+]
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {"anyOf": METADATA_VALUES},
+        "maxProperties": content.MAX_METADATA_NAMES,
+    }
+)
+class Metadata(serializers.Field):
+    """Names with values. Where a note is changed in part, they are merged with those it has: null removes a name."""
+
+    def validate_empty_values(self, value):
+        if value is None and self.root.partial:
+            return True, {}
+        return super().validate_empty_values(value)
+
+    def to_internal_value(self, value):
+        if self.root.partial and isinstance(value, dict):
+            value = content.merged(self.root.instance.metadata, value)
+        return held_to(content.metadata, value)
+
+    def to_representation(self, members):
+        return members
 
 
 @extend_schema_field({"type": "string", "format": "uuid"})

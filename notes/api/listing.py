@@ -17,7 +17,7 @@ from notes.search import index
 from notes.search.engine import Hit, PositionRange
 from notes.search.query import MAX_QUERY_CHARS, Query, QueryTooLong, Term, parse
 
-NOTE_FIELDS = ["id", "title", "body", "tags", "revision", "created_at", "updated_at", "highlights"]
+NOTE_FIELDS = ["id", "title", "body", "tags", "metadata", "revision", "created_at", "updated_at", "highlights"]
 ORDERS = {
     "-created_at": ["-position"],
     "created_at": ["position"],
@@ -71,7 +71,11 @@ class ListParams(PageParams):
         help_text="By relevance when there is a `q`, otherwise the newest first.",
     )
     fields = Names(NOTE_FIELDS, required=False, help_text="Only these fields, separated by commas.")
-    omit = Names(["body"], required=False, help_text="`body`: without the bodies, for a light list.")
+    omit = Names(
+        ["body", "metadata"],
+        required=False,
+        help_text="Without these fields: `body`, `metadata` or both, for a light list.",
+    )
 
     def validate_q(self, text: str) -> Query:
         try:

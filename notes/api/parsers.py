@@ -19,7 +19,7 @@ MAX_DEPTH = 20
 MAX_DIGITS = 1000
 # Listing the errors of a million values takes half a minute. A batch of notes has 6,000 values at most.
 MAX_VALUES = 10_000
-LEFT_OUT_IF_EMPTY = {"id", "created_at", "updated_at"}
+LEFT_OUT_IF_EMPTY = {"id", "metadata", "created_at", "updated_at"}
 # Possessive, and it also matches an unterminated string: it looks at each character once and never backtracks.
 STRING = re.compile(r'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
 EMPTY = re.compile(r"\[\s*+]|{\s*+}")
@@ -42,34 +42,37 @@ class StrictJSONParser(JSONParser):
         if len(body) > settings.NOTES_MAX_REQUEST_BYTES:
             raise RequestTooLarge
         try:
-            text = body.decode("utf-8")
-            refuse_too_many_values(text)
-            document = json.loads(
-                text,
-                object_pairs_hook=dict_without_duplicates,
-                parse_constant=refuse_constant,
-                parse_int=bounded_integer,
-                parse_float=finite_float,
-            )
+            return json_in(body.decode("utf-8"))
         except UnicodeDecodeError:
             raise ParseError("The body is not valid UTF-8.") from None
-        except RecursionError:
-            raise ParseError(f"The JSON is nested deeper than {MAX_DEPTH} levels.") from None
-        except json.JSONDecodeError as error:
-            raise ParseError(
-                f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-            ) from None
-        except ValueError as error:
-            raise ParseError(f"The body is not JSON: {error}") from None
-        refuse_unstorable_in(document)
-        return document
+
+
+def json_in(text):
+    """Return what the JSON says. Raise ParseError if it is none, ValidationError for text that nothing can store."""
+    try:
+        refuse_too_many_values(text)
+        document = json.loads(
+            text,
+            object_pairs_hook=dict_without_duplicates,
+            parse_constant=refuse_constant,
+            parse_int=bounded_integer,
+            parse_float=finite_float,
+        )
+    except RecursionError:
+        raise ParseError(f"The JSON is nested deeper than {MAX_DEPTH} levels.") from None
+    except json.JSONDecodeError as error:
+        raise ParseError(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    except ValueError as error:
+        raise ParseError(f"The body is not JSON: {error}") from None
+    refuse_unstorable_in(document)
+    return document
 
 
 class FormParser(MultiPartParser):
     """Forms are for people who have logged in with a browser; programs send JSON."""
 
     def parse(self, stream, media_type=None, parser_context=None):
-        """Return the fields as the dict that JSON would give: tags as a list, no id and no date that was left empty."""
+        """Return the fields as the dict that JSON would give: tags as a list, and no id that was left empty."""
         request = parser_context["request"]
         if settings.SESSION_COOKIE_NAME not in request.COOKIES:
             raise UnsupportedMediaType(media_type)
@@ -88,7 +91,18 @@ class FormParser(MultiPartParser):
             request.META.setdefault(settings.CSRF_HEADER_NAME, token)
         if "tags" in fields:
             fields["tags"] = split_tags(fields["tags"])
-        return {name: value for name, value in fields.items() if value or name not in LEFT_OUT_IF_EMPTY}
+        fields = {name: value for name, value in fields.items() if value or name not in LEFT_OUT_IF_EMPTY}
+        if "metadata" in fields:
+            fields["metadata"] = metadata_in(fields["metadata"])
+        return fields
+
+
+def metadata_in(text):
+    """Return the metadata that somebody wrote as JSON; the text itself, to be refused, if it is none."""
+    try:
+        return json_in(text)
+    except (ParseError, ValidationError):
+        return text
 
 
 def refuse_too_many_values(text):

@@ -7,7 +7,7 @@ import orjson
 from django.db import connection
 from rest_framework import serializers
 
-from notes.api.fields import Moment, NoteId, Tags, Text
+from notes.api.fields import Metadata, Moment, NoteId, Tags, Text
 
 
 def utc_text(moment):
@@ -27,17 +27,19 @@ SHOWN_AS = {
     NoteId: str,
     Text: None,
     Tags: None,
+    Metadata: None,
     serializers.IntegerField: None,
     serializers.DateTimeField: utc_text,
     Moment: utc_text,
 }
 # The same for the value of a column, as the database's driver gives it.
 SHOWN_FROM_COLUMN = {
-    "postgresql": {**SHOWN_AS, Tags: orjson.loads},
+    "postgresql": {**SHOWN_AS, Tags: orjson.loads, Metadata: orjson.loads},
     "sqlite": {
         **SHOWN_AS,
         NoteId: uuid_of_sqlite,
         Tags: orjson.loads,
+        Metadata: orjson.loads,
         serializers.DateTimeField: moment_of_sqlite,
         Moment: moment_of_sqlite,
     },

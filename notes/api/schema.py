@@ -119,7 +119,14 @@ PREFER = OpenApiParameter(
     description="`return=minimal` leaves the note out of the answer: 204, or a 201 without a body (RFC 7240).",
 )
 NOTE_EXAMPLE = OpenApiExample(
-    "A note", {"title": "Shopping list", "body": "- milk\n- bread\n", "tags": ["home"]}, request_only=True
+    "A note",
+    {
+        "title": "Shopping list",
+        "body": "- milk\n- bread\n",
+        "tags": ["home"],
+        "metadata": {"shop": "Corner", "done": False},
+    },
+    request_only=True,
 )
 BATCH_EXAMPLE = OpenApiExample(
     "Three writes",
@@ -246,6 +253,14 @@ def finish(result, generator, request, public):
             component["additionalProperties"] = False
             if "tags" in component["properties"]:
                 component["properties"]["tags"]["items"]["pattern"] = TAG_PATTERN
+    # In a patch null removes a name.
+    patched = schemas["PatchedNoteRequest"]["properties"]
+    values = patched["metadata"]["additionalProperties"]
+    patched["metadata"] = {
+        **patched["metadata"],
+        "nullable": True,
+        "additionalProperties": {**values, "nullable": True},
+    }
     schemas["RenameTagRequest"]["properties"]["name"]["pattern"] = TAG_PATTERN
     for path in result["paths"].values():
         for method, operation in path.items():

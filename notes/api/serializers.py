@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from notes import content, models
-from notes.api.fields import MOMENT_FORMAT, Count, Limit, Moment, NoteId, Tag, Tags, Text, held_to
+from notes.api.fields import MOMENT_FORMAT, Count, Limit, Metadata, Moment, NoteId, Tag, Tags, Text, held_to
 from notes.api.representation import FromRow
 from notes.models import LEVELS, Revision, one_line
 from notes.search.highlights import highlights
@@ -60,11 +60,25 @@ class NoteSerializer(FromRow, StrictSerializer):
         help_text="Kept byte for byte.",
     )
     tags = Tags(default=list, help_text="Trimmed, in Unicode NFC, each once whatever its case.")
+    metadata = Metadata(
+        default=dict,
+        style={"template": "notes/metadata_field.html", "rows": 5},
+        help_text="Names with values: text, a list of texts, a number, true or false.",
+    )
     revision = serializers.IntegerField(
         read_only=True, help_text="The number of the write that last changed the note, counted within the notebook."
     )
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
+
+    def __getitem__(self, name):
+        """Return a field for the form of the browsable API: metadata as text, errors within it as lines."""
+        bound = super().__getitem__(name)
+        if name == "metadata" and isinstance(bound.value, dict):
+            bound.value = content.metadata_to_edit(bound.value)
+        if isinstance(bound.errors, dict):
+            bound.errors = [f"{child}: {error}" for child, errors in bound.errors.items() for error in errors]
+        return bound
 
     def validate_title(self, title):
         return held_to(content.title, title, getattr(self.instance, "title", None))
@@ -191,6 +205,7 @@ class ChangeSerializer(NoteSerializer):
     title = Text(required=False)
     body = Text(required=False)
     tags = Tags(required=False)
+    metadata = Metadata(required=False)
     created_at = serializers.DateTimeField(required=False)
     updated_at = serializers.DateTimeField(required=False)
     deleted = serializers.BooleanField(help_text="True: the note is in the trash or was erased.")
@@ -245,8 +260,10 @@ class RevisionContentSerializer(RevisionSerializer):
         required=False, help_text="With ?diff=: a unified text diff from that revision to this one."
     )
 
+    metadata = Metadata(read_only=True)
+
     class Meta(RevisionSerializer.Meta):
-        fields = [*RevisionSerializer.Meta.fields, "title", "body", "tags", "diff"]
+        fields = [*RevisionSerializer.Meta.fields, *models.CONTENT, "diff"]
 
 
 class KeySerializer(StrictSerializer):

@@ -17,6 +17,8 @@ from notes.api.serializers import (
     RevisionSerializer,
     TrashedNoteSerializer,
 )
+from notes.content import metadata_lines
+from notes.models import CONTENT
 
 
 @extend_schema_view(
@@ -76,7 +78,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
     def get_queryset(self):
         note = operations.found(self.notebook, self.kwargs["id"], among="unpurged")
         revisions = note.revisions.kept()
-        return revisions.defer("title", "body", "tags") if self.action == "list" else revisions
+        return revisions.defer(*CONTENT) if self.action == "list" else revisions
 
     @extend_schema(
         operation_id="getRevision",
@@ -114,5 +116,6 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
 
 
 def text_of(revision):
-    """Return title, tags and body as one text, for a diff."""
-    return f"# {revision.title}\n{', '.join(revision.tags)}\n\n{revision.body}"
+    """Return the content as one text, for a diff."""
+    head = [f"# {revision.title}", ", ".join(revision.tags), *metadata_lines(revision.metadata)]
+    return "\n".join([*head, "", revision.body])

@@ -1,0 +1,28 @@
+from django.db import migrations
+
+import notes.models
+
+# A constant default is stored once, not in each row: a million notes take no time.
+NOTE = "ALTER TABLE notes_note ADD COLUMN metadata text NOT NULL DEFAULT '{}'"
+REVISION = "ALTER TABLE notes_revision ADD COLUMN metadata text NULL DEFAULT '{}'"
+
+
+class Migration(migrations.Migration):
+    dependencies = [("notes", "0008_search_in_one_column")]
+
+    operations = [
+        migrations.RunSQL(
+            NOTE,
+            "ALTER TABLE notes_note DROP COLUMN metadata",
+            [
+                migrations.AddField(
+                    "note", "metadata", notes.models.Metadata(blank=True, db_default={}, default=dict)
+                )
+            ],
+        ),
+        migrations.RunSQL(
+            REVISION,
+            "ALTER TABLE notes_revision DROP COLUMN metadata",
+            [migrations.AddField("revision", "metadata", notes.models.Metadata(db_default={}, null=True))],
+        ),
+    ]
