@@ -17,10 +17,6 @@ from tests.writing import create_note
 NOTES = "/api/v1/notes"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]
 UNROUTED = [
-    "/api",
-    "/api/",
-    "/api/v1",
-    "/api/v1/",
     "/api/v2/notes",
     "/api/v1/nope",
     "/api/v1/notes/x/y/z/",

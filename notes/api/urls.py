@@ -38,8 +38,13 @@ v1 = [
     re_path(r"^me/?$", site.MeView.as_view(), name="me"),
 ]
 
+# One callback for both addresses: the trail on a page for people names it once.
+root = site.RootView.as_view()
+
 urlpatterns = [
     path("api/v1/", include(v1)),
+    re_path(r"^api/v1/?$", root, name="root"),
+    re_path(r"^api/?$", root),
     re_path(r"^api/schema/?$", site.SchemaView.as_view(), name="schema"),
     re_path(r"^api/docs/?$", site.DocsView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api(/[\s\S]*)?$", site.NotFoundView.as_view(), name="api-not-found"),

@@ -7,6 +7,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.response import Response
+from rest_framework.routers import APIRootView
 from rest_framework.views import APIView
 
 from notes.api.generics import NotebookView
@@ -14,6 +15,30 @@ from notes.api.permissions import Public
 from notes.api.problems import NothingHere
 from notes.api.query_params import raise_400_for_unknown
 from notes.api.serializers import MeSerializer
+
+
+class RootView(APIRootView):
+    """All that there is, as links. Start at the documentation."""
+
+    name = "API"
+    permission_classes = [Public]
+    # The same for every caller: no authentication.
+    authentication_classes = []
+    api_root_dict = {
+        "notes": "note-list",
+        "trash": "trash-list",
+        "tags": "tag-list",
+        "keys": "key-list",
+        "changes": "changes",
+        "batch": "batch",
+        "me": "me",
+        "docs": "docs",
+        "schema": "schema",
+    }
+
+    def initial(self, request, *args, **kwargs):
+        super().initial(request, *args, **kwargs)
+        raise_400_for_unknown(request, set())
 
 
 class MeView(NotebookView):
