@@ -143,6 +143,7 @@ CORS_ALLOW_HEADERS = [
     "x-request-id",
 ]
 CORS_EXPOSE_HEADERS = [
+    "Allow",
     "ETag",
     "Idempotency-Replayed",
     "Link",
@@ -151,6 +152,7 @@ CORS_EXPOSE_HEADERS = [
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "WWW-Authenticate",
     "X-Request-ID",
 ]
 CSRF_TRUSTED_ORIGINS = read("CSRF_TRUSTED_ORIGINS")
@@ -193,10 +195,14 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
+PROJECT = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]
 SPECTACULAR_SETTINGS = {
     "TITLE": "Notes",
-    "VERSION": tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"],
-    "DESCRIPTION": "A notes backend you can trust.",
+    "VERSION": PROJECT["version"],
+    "DESCRIPTION": (BASE_DIR / "notes/api/description.md").read_text(),
+    "CONTACT": {"name": "the Notes maintainers"},
+    "LICENSE": {"name": PROJECT["license"], "url": "https://opensource.org/license/mit"},
+    "SERVERS": [{"url": "/", "description": "The server that this document comes from."}],
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,

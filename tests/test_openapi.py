@@ -1,5 +1,7 @@
 """The OpenAPI document: committed, true to the code, and complete."""
 
+import re
+import tomllib
 import uuid
 
 import pytest
@@ -11,6 +13,7 @@ from django.urls import resolve
 from notes.api.generics import WritingView
 from notes.api.views import site
 from notesproject.environment import BASE_DIR
+from tests.test_docs import MAX_WORDS, sentences
 
 pytestmark = pytest.mark.once
 
@@ -74,6 +77,52 @@ def test_every_operation_is_named_summarized_tagged_and_says_who_may(operations)
         assert operation["tags"], name
         assert {"ApiKey": []} in operation["security"], name
         assert {"Bearer": []} in operation["security"], name
+
+
+def test_every_operation_is_in_one_group_and_notes_come_first(document, operations):
+    groups = [group["name"] for group in document["tags"]]
+    used = [group for operation in operations.values() for group in operation["tags"]]
+
+    assert groups[0] == "notes"
+    assert all(group["description"] for group in document["tags"])
+    assert len(used) == len(operations)
+    assert list(dict.fromkeys(used)) == groups
+
+
+def test_the_document_says_whose_it_is_and_where_the_service_is(document):
+    project = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]
+    license_text = (BASE_DIR / "LICENSE").read_text()
+
+    assert document["info"]["version"] == project["version"]
+    assert document["info"]["license"]["name"] == project["license"]
+    assert license_text.startswith(f"{project['license']} License")
+    assert document["info"]["contact"]["name"] in license_text
+    assert [server["url"] for server in document["servers"]] == ["/"]
+
+
+def test_the_description_tells_how_to_use_the_four_promises(document, operations):
+    description = document["info"]["description"]
+    known = {"X-API-Key", "Authorization", *document["components"]["headers"]}.union(
+        *map(parameters_of, operations.values())
+    )
+
+    assert re.findall(r"^## (Safe to \w+|Visible)", description, re.MULTILINE) == [
+        "Safe to retry",
+        "Safe to race",
+        "Safe to regret",
+        "Visible",
+    ]
+    named = set(re.findall(r"`((?:[A-Z][A-Za-z]+-)*[A-Z][A-Za-z]+)`", description))
+    assert named - {"DELETE"} <= known
+    assert {"Idempotency-Key", "If-Match", "ETag"} <= named
+    assert set(re.findall(r"`GET (/[\w/]+)", description)) <= set(document["paths"])
+    assert [sentence for sentence in sentences(description) if len(sentence.split()) > MAX_WORDS] == []
+
+
+def test_every_answer_says_in_words_what_it_is(operations):
+    for name, operation in operations.items():
+        for status, response in operation["responses"].items():
+            assert "$ref" in response or response["description"], (name, status)
 
 
 def test_operations_have_the_names_that_generated_clients_call(operations):
@@ -191,6 +240,15 @@ def test_errors_bear_the_headers_that_the_document_names(client, document, setti
     assert set(responses["TooManyRequests"]["headers"]) == sent
     assert all("X-Request-ID" in response["headers"] for response in responses.values())
     assert "Retry-After" in responses["Unavailable"]["headers"]
+
+
+@pytest.mark.django_db
+def test_a_refused_key_bears_the_headers_that_the_document_names(stranger, document):
+    refused = stranger.post("/api/v1/notes", {"title": "x"})
+
+    assert refused.status_code == 401
+    sent = {header for header in document["components"]["headers"] if header in refused}
+    assert set(document["components"]["responses"]["Unauthorized"]["headers"]) == sent
 
 
 def test_every_error_is_the_one_error_body(document):

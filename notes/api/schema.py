@@ -141,10 +141,29 @@ BATCH_EXAMPLE = OpenApiExample(
 )
 
 
+# The groups of operations, in the order in which the documentation shows them.
+GROUPS = {
+    "notes": "Create, read, search, change and delete notes.",
+    "history": "Every write to a note: what it changed, when and by whom, and the way back to any state.",
+    "trash": "Deleted notes, until they are restored, erased by hand, or older than the operator keeps them.",
+    "tags": "Which tags there are, how many notes bear each, and a new name for one on all of its notes.",
+    "changes": "For clients that keep a copy: what has changed since they last asked. Nothing is skipped, ever.",
+    "batch": "Many writes in one request: all of them, or none.",
+    "keys": "The API keys of a notebook, for its admin keys.",
+    "me": "What a key is, and what it opens.",
+}
+
+
+def group_of(path):
+    """Return the group of the operations at this path: the collection that it begins with."""
+    return "history" if "/revisions" in path else path.removeprefix("/api/v1/").split("/")[0]
+
+
 TEXT = {"type": "string"}
 SECONDS = {"type": "integer", "minimum": 0}
 # name: (schema, description). CORS_EXPOSE_HEADERS lets web pages see them.
 HEADERS = {
+    "Allow": (TEXT, "The methods that this address takes."),
     "ETag": (TEXT, 'Names this state, for If-Match and If-None-Match; of a note as `"41-421ea4eb"`.'),
     "Link": (TEXT, 'The next and the previous page, as in the body: `<…>; rel="next"`. Not there if it would be long.'),
     "Location": ({"type": "string", "format": "uri"}, "The address of the new note."),
@@ -153,9 +172,17 @@ HEADERS = {
     "RateLimit": (TEXT, 'What is left of the rate, and for how many seconds: `"reads";r=2999;t=42`.'),
     "RateLimit-Policy": (TEXT, 'The rate, and its window in seconds: `"reads";q=3000;w=60`.'),
     "Retry-After": (SECONDS, "Try again after so many seconds."),
+    "WWW-Authenticate": (TEXT, "How to send a key."),
     "X-Request-ID": (TEXT, "The id of the request, yours if you sent one; the server's log bears it too."),
 }
-HEADERS_OF_ERRORS = {412: ["ETag"], 429: ["Retry-After", "RateLimit", "RateLimit-Policy"], 503: ["Retry-After"]}
+HEADERS_OF_ERRORS = {
+    401: ["WWW-Authenticate"],
+    412: ["ETag"],
+    429: ["Retry-After", "RateLimit", "RateLimit-Policy"],
+    503: ["Retry-After"],
+}
+# What drf-spectacular leaves empty: how a request went well.
+DONE = {"200": "Done.", "201": "Created.", "204": "Done. There is nothing to show."}
 
 
 def headers(*names):
@@ -164,7 +191,7 @@ def headers(*names):
 
 def header_names(method, operation, status, response):
     """Yield the names of the headers that a successful answer may have."""
-    yield "X-Request-ID"
+    yield from ("Allow", "X-Request-ID")
     if "429" in operation["responses"]:
         yield from ("RateLimit", "RateLimit-Policy")
     parameters = {parameter["name"] for parameter in operation.get("parameters", [])}
@@ -186,7 +213,7 @@ class Schema(AutoSchema):
     """Adds to every operation the errors it may answer with."""
 
     def get_tags(self):
-        return [self.path.removeprefix("/api/v1/").split("/")[0]]
+        return [group_of(self.path)]
 
     def get_auth(self):
         """Whether a read needs a key depends on NOTES_PUBLIC_READS."""
@@ -234,13 +261,16 @@ TAG_PATTERN = r"^[^,]*[^,\s][^,]*$"
 
 
 def finish(result, generator, request, public):
-    """Add the shared error responses and the headers, and say that unknown fields are refused."""
+    """Add the groups, the shared error responses and the headers, and say that unknown fields are refused."""
+    result["tags"] = [{"name": name, "description": description} for name, description in GROUPS.items()]
+    order = list(GROUPS)
+    result["paths"] = dict(sorted(result["paths"].items(), key=lambda item: order.index(group_of(item[0]))))
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     result["components"]["responses"] = {
         name: {
             "description": description_of(status),
             "content": problem,
-            "headers": headers("X-Request-ID", *HEADERS_OF_ERRORS.get(status, ())),
+            "headers": headers("Allow", "X-Request-ID", *HEADERS_OF_ERRORS.get(status, ())),
         }
         for status, name in ERRORS.items()
     }
@@ -268,6 +298,7 @@ def finish(result, generator, request, public):
                 operation["requestBody"]["required"] = True
             for status, response in operation["responses"].items():
                 if "$ref" not in response:
+                    response["description"] = response["description"] or DONE[status]
                     response["headers"] = headers(*header_names(method, operation, status, response))
     describe_batch(schemas)
     return result
@@ -292,4 +323,6 @@ def describe_batch(schemas):
         if op == "create":
             del variants[-1]["properties"]["if_match"], variants[-1]["properties"]["epoch"]
     schemas["BatchItemRequest"] = {"oneOf": variants}
+    # Each variant names its one `op` itself.
+    del schemas["OpEnum"]
     schemas["BatchRequest"]["properties"]["operations"].update(minItems=1, maxItems=100)
