@@ -206,6 +206,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {"Level": "notes.models.LEVELS", "AccessLevel": "notes.api.permissions.LEVELS"},
     "PARSER_WHITELIST": ["notes.api.parsers.StrictJSONParser"],
     "SWAGGER_UI_DIST": "SIDECAR",

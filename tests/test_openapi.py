@@ -269,6 +269,40 @@ def test_requests_are_described_as_json_alone(operations):
         assert set(operation.get("requestBody", {}).get("content", {})) <= {"application/json"}, name
 
 
+def test_no_generated_client_sends_what_its_user_left_out(document):
+    """A generator takes `default` as leave to send it: a PATCH of the title alone would empty the body."""
+    schemas = document["components"]["schemas"]
+    variants = [*schemas.values(), *schemas["BatchItemRequest"]["oneOf"]]
+
+    assert [
+        (name, schema)
+        for schema in variants
+        for name, field in schema.get("properties", {}).items()
+        if "default" in field
+    ] == []
+
+
+def test_what_is_always_in_an_answer_is_required(document):
+    answers = {name: schema for name, schema in document["components"]["schemas"].items() if "properties" in schema}
+    missing = {name: set(schema["properties"]) - set(schema.get("required", [])) for name, schema in answers.items()}
+
+    assert {name: fields for name, fields in missing.items() if fields and not name.endswith("Request")} == {
+        # A tombstone has no content.
+        "Change": {"title", "body", "tags", "created_at", "updated_at"},
+        # `fields` and `omit` leave out any of them.
+        "ListedNote": set(answers["ListedNote"]["properties"]),
+        "Problem": {"current", "operation", "errors"},
+        "RevisionContent": {"diff"},
+    }
+
+
+def test_every_schema_says_what_it_is_and_every_field_its_type(document):
+    for name, schema in document["components"]["schemas"].items():
+        assert "properties" not in schema or name.startswith("Paginated") or schema.get("description"), name
+        for field, of_field in schema.get("properties", {}).items():
+            assert {"type", "$ref", "allOf", "oneOf"} & of_field.keys(), (name, field)
+
+
 def test_the_limits_of_a_note_are_in_the_document(document):
     note = document["components"]["schemas"]["NewNoteRequest"]["properties"]
 

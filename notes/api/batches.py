@@ -52,6 +52,8 @@ class BatchItemSerializer(serializers.Serializer):
 
 
 class BatchSerializer(StrictSerializer):
+    """Writes, to be carried out in order."""
+
     operations = BatchItemSerializer(many=True, min_length=1, max_length=100)
 
 

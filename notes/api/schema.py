@@ -2,8 +2,10 @@
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import force_instance
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
+from rest_framework.fields import empty
 from rest_framework.permissions import SAFE_METHODS
 
 from notes.api.codes import CODES
@@ -42,6 +44,8 @@ class SessionScheme(OpenApiAuthenticationExtension):
 
 
 class FieldErrorSerializer(serializers.Serializer):
+    """What is wrong with one field."""
+
     field = serializers.CharField(help_text="The field or query parameter; a child as `tags.3`; empty for the whole.")
     code = serializers.CharField()
     detail = serializers.CharField()
@@ -220,6 +224,14 @@ class Schema(AutoSchema):
         requirements = super().get_auth()
         return [*requirements, {}] if self.method in SAFE_METHODS and {} not in requirements else requirements
 
+    def _map_basic_serializer(self, serializer, direction):
+        """In an answer, what has a default is always there."""
+        schema = super()._map_basic_serializer(serializer, direction)
+        always = [name for name, field in force_instance(serializer).fields.items() if field.default is not empty]
+        if direction == "response" and always:
+            schema["required"] = sorted({*schema.get("required", []), *always})
+        return schema
+
     def _get_response_bodies(self, direction="response"):
         bodies = super()._get_response_bodies(direction)
         self.resolve_serializer(ProblemSerializer, direction)
@@ -279,6 +291,9 @@ def finish(result, generator, request, public):
     }
     schemas = result["components"]["schemas"]
     for name, component in schemas.items():
+        for field in component.get("properties", {}).values():
+            # Generated clients send a default by themselves: a PATCH of the title alone would empty the body.
+            field.pop("default", None)
         if name.endswith("Request") and "properties" in component:
             component["additionalProperties"] = False
             if "tags" in component["properties"]:
@@ -291,6 +306,8 @@ def finish(result, generator, request, public):
         "nullable": True,
         "additionalProperties": {**values, "nullable": True},
     }
+    # `fields` and `omit` leave out whatever they like.
+    del schemas["ListedNote"]["required"]
     schemas["RenameTagRequest"]["properties"]["name"]["pattern"] = TAG_PATTERN
     for path in result["paths"].values():
         for method, operation in path.items():

@@ -119,6 +119,8 @@ def not_ahead(moment):
 
 
 class NewNoteSerializer(PutNoteSerializer):
+    """A new note. It may bring its id, and the dates that it had elsewhere."""
+
     id = NoteId(source="uuid", required=False, help_text="A UUID made by the client; left out, the server makes one.")
 
 
@@ -134,6 +136,8 @@ class FragmentSerializer(serializers.Serializer):
 
 
 class HighlightsSerializer(serializers.Serializer):
+    """Where a search matches: in the title, and in the beginning of the body."""
+
     title = FragmentSerializer(many=True)
     body = FragmentSerializer(many=True)
 
@@ -163,6 +167,8 @@ class ListedNoteSerializer(NoteSerializer):
 
 
 class TagSerializer(serializers.ModelSerializer):
+    """A tag, and how many live notes bear it."""
+
     renaming_to = serializers.SerializerMethodField(help_text="What it is just being renamed to; null otherwise.")
 
     class Meta:
@@ -176,11 +182,15 @@ class TagSerializer(serializers.ModelSerializer):
 
 
 class RenameTagSerializer(StrictSerializer):
+    """Which tag to rename, and to what."""
+
     tag = Text(max_length=content.MAX_TAG_CHARS, help_text="The tag as it is, in any case.")
     name = Tag(help_text="What it shall be; a tag that is there already takes the notes in.")
 
 
 class RenamedTagSerializer(serializers.Serializer):
+    """What a tag is called now."""
+
     name = serializers.CharField()
     notes = serializers.IntegerField(help_text="How many notes were edited.")
 
@@ -190,13 +200,19 @@ class NothingSerializer(StrictSerializer):
 
 
 class TextSerializer(StrictSerializer):
+    """Text to add to a body."""
+
     text = Text(max_length=settings.NOTES_MAX_BODY_CHARS, help_text="Added as it is: bring your own newline.")
 
 
 class ReplaceSerializer(StrictSerializer):
+    """What to look for in a body, and what to put in its place."""
+
     find = Text(max_length=settings.NOTES_MAX_BODY_CHARS)
     replace = Text(max_length=settings.NOTES_MAX_BODY_CHARS, allow_blank=True)
-    count = Count(default=1, min_value=1, help_text="How many matches you expect; another number is a 409.")
+    count = Count(
+        default=1, min_value=1, help_text="How many matches you expect, 1 if left out; another number is a 409."
+    )
 
 
 class ChangeSerializer(NoteSerializer):
@@ -226,19 +242,27 @@ class ChangeSerializer(NoteSerializer):
 
 
 class BatchResultSerializer(serializers.Serializer):
+    """What one operation of a batch did."""
+
     status = serializers.IntegerField(help_text="What the write alone would have answered: 200, 201 or 204.")
     note = ChangeSerializer()
 
 
 class BatchResultsSerializer(serializers.Serializer):
+    """What a batch did."""
+
     results = BatchResultSerializer(many=True, help_text="One for each operation, in order.")
 
 
 class TrashedNoteSerializer(NoteSerializer):
+    """A note in the trash."""
+
     deleted_at = serializers.DateTimeField(read_only=True)
 
 
 class ChangesSerializer(serializers.Serializer):
+    """Notes that have changed, in the order of the writes, and how to go on."""
+
     results = ChangeSerializer(many=True)
     revision = serializers.IntegerField(help_text="Continue with ?since= this.")
     epoch = serializers.UUIDField(help_text="Names this history; another one means: start again with since=0.")
@@ -248,14 +272,20 @@ class ChangesSerializer(serializers.Serializer):
 class RevisionSerializer(serializers.ModelSerializer):
     """One write in a note's history."""
 
+    changed = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="What the write changed.")
+
     class Meta:
         model = Revision
         fields = ["number", "action", "changed", "written_at", "writer", "writer_name", "request_id"]
+        read_only_fields = fields
 
 
 class RevisionContentSerializer(RevisionSerializer):
     """One write, with the note's content after it."""
 
+    title = serializers.CharField(read_only=True)
+    body = serializers.CharField(read_only=True)
+    tags = serializers.ListField(child=serializers.CharField(), read_only=True)
     diff = serializers.CharField(
         required=False, help_text="With ?diff=: a unified text diff from that revision to this one."
     )
@@ -267,6 +297,8 @@ class RevisionContentSerializer(RevisionSerializer):
 
 
 class KeySerializer(StrictSerializer):
+    """An API key, without its text."""
+
     id = serializers.UUIDField(read_only=True)
     name = Text(max_length=100)
     level = serializers.ChoiceField(LEVELS)
@@ -277,6 +309,8 @@ class KeySerializer(StrictSerializer):
 
 
 class NewKeySerializer(StrictSerializer):
+    """A key to make."""
+
     name = Text(max_length=100)
     level = serializers.ChoiceField(LEVELS)
     expires_at = Moment(default=None, allow_null=True)
@@ -292,10 +326,14 @@ class NewKeySerializer(StrictSerializer):
 
 
 class NewKeyWithTextSerializer(KeySerializer):
+    """A new API key, with its text."""
+
     key = serializers.CharField(help_text="The key itself. Shown this once.")
 
 
 class MeSerializer(serializers.Serializer):
+    """What a key is, and what it opens."""
+
     name = serializers.CharField(help_text="The key's name, or the member of staff's.", allow_null=True)
     level = serializers.ChoiceField(["public", *LEVELS])
     notebook = serializers.CharField(help_text="The notebook that this key opens.")
