@@ -69,6 +69,7 @@ lock: .venv/installed-dev  ## Write the pinned packages anew, from pyproject.tom
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt
 	$(COMPILE) --group bench --constraints requirements.txt --output-file benchmarks/requirements.txt
+	$(COMPILE) --group clients --output-file .ci/clients/requirements.txt
 
 # A test holds the committed one equal to the code.
 openapi: .venv/installed-dev  ## Write the OpenAPI document anew.

@@ -321,12 +321,7 @@ def test_a_write_while_a_view_answers_leaves_no_old_answer_behind(service, note,
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a database of SQLite is one file")
 def test_another_file_with_the_same_numbers_has_another_state(service, note, monkeypatch):
     files = iter([(1, 1), (1, 2), (1, 1)])
-
-    def stat(path):
-        device, inode = next(files)
-        return SimpleNamespace(st_dev=device, st_ino=inode)
-
-    monkeypatch.setattr("notes.databases.os", SimpleNamespace(stat=stat))
+    monkeypatch.setattr("notes.databases.identity_of", lambda path: next(files))
     connection.close()
     basis = Basis()
 

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.once
 PYPROJECT = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())
 PROJECT, DEV = PYPROJECT["project"], PYPROJECT["dependency-groups"]["dev"]
 BENCH = PYPROJECT["dependency-groups"]["bench"]
-COMPILED = ["requirements.txt", "requirements-dev.txt", "benchmarks/requirements.txt"]
+CLIENTS = PYPROJECT["dependency-groups"]["clients"]
+COMPILED = ["requirements.txt", "requirements-dev.txt", "benchmarks/requirements.txt", ".ci/clients/requirements.txt"]
 
 
 def entries(name):
@@ -41,7 +42,7 @@ def test_no_address_of_an_index_is_in_the_file(name):
     assert not re.search(r"://|--(extra-)?index|--find-links", (BASE_DIR / name).read_text())
 
 
-@pytest.mark.parametrize(("name", "direct"), list(zip(COMPILED, [PROJECT["dependencies"], DEV, BENCH])))
+@pytest.mark.parametrize(("name", "direct"), list(zip(COMPILED, [PROJECT["dependencies"], DEV, BENCH, CLIENTS])))
 def test_what_we_use_directly_is_compiled_as_it_is_named(name, direct):
     compiled = pinned(name)
 

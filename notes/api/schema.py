@@ -13,6 +13,7 @@ from notes.api.errors import MEDIA_TYPE
 from notes.api.operations import BATCH
 from notes.api.permissions import NotebookPermission
 from notes.api.preferences import MINIMAL
+from notes.api.serializers import NoteSerializer
 
 
 class KeyScheme(OpenApiAuthenticationExtension):
@@ -51,6 +52,12 @@ class FieldErrorSerializer(serializers.Serializer):
     detail = serializers.CharField()
 
 
+class CurrentNoteSerializer(NoteSerializer):
+    """A note that is not as the client expected: what it is now."""
+
+    deleted_at = serializers.DateTimeField(required=False, help_text="When it was deleted, if it is in the trash.")
+
+
 class ProblemSerializer(serializers.Serializer):
     """Whatever goes wrong, in one shape (RFC 9457)."""
 
@@ -60,7 +67,7 @@ class ProblemSerializer(serializers.Serializer):
     detail = serializers.CharField(help_text="What was wrong, for people.")
     code = serializers.CharField(help_text="What was wrong, for programs: it stays when the wording changes.")
     request_id = serializers.CharField(help_text="The X-Request-ID of this answer; the server's log bears it too.")
-    current = serializers.DictField(required=False, help_text="On a 412: the note as it is now.")
+    current = CurrentNoteSerializer(required=False, help_text="On a 412: the note as it is now.")
     operation = serializers.IntegerField(required=False, help_text="In a batch: which operation failed, from 0.")
     errors = FieldErrorSerializer(many=True, required=False, help_text="On a 400: what is wrong with which field.")
 
