@@ -288,7 +288,7 @@ def test_what_is_always_in_an_answer_is_required(document):
 
     assert {name: fields for name, fields in missing.items() if fields and not name.endswith("Request")} == {
         # A tombstone has no content.
-        "Change": {"title", "body", "tags", "created_at", "updated_at"},
+        "Change": {"title", "body", "tags", "metadata", "created_at", "updated_at"},
         # It may be in the trash, or not.
         "CurrentNote": {"deleted_at"},
         # `fields` and `omit` leave out any of them.

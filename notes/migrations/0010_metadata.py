@@ -8,7 +8,7 @@ REVISION = "ALTER TABLE notes_revision ADD COLUMN metadata text NULL DEFAULT '{}
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notes", "0008_search_in_one_column")]
+    dependencies = [("notes", "0009_search_without_a_copy")]
 
     operations = [
         migrations.RunSQL(
