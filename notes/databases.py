@@ -114,7 +114,7 @@ commit_began = ContextVar("commit_began", default=False)
 
 # On PostgreSQL up to `at_once` writers of a process wait in the database for a row, each for as long as `lock_timeout`
 # says. More at a time would only get in each other's way, so the others wait here.
-writers = Turns(at_once=8, places=128)
+writers = Turns(at_once=2, places=128)
 PATIENCE_SECONDS = 5
 
 
