@@ -221,9 +221,16 @@ def save_notebook(world, browser, **fields):
 
 
 def take_the_name_of_the_default_notebook(world):
-    """Give the name to a notebook with the same numbers."""
     Notebook.objects.filter(pk=world.notebook.pk).update(name="former")
-    Notebook.objects.create(name="default", public=True, revision=world.notebook.revision)
+    twin(world, name="default", public=True)
+
+
+def twin(world, **columns):
+    """Return a notebook with the same numbers, and in it a note with the same id and number as `plan`."""
+    other = Notebook.objects.create(**columns, revision=world.plan.revision - 1)
+    create_note(other, world.by, title="Twin", uuid=world.plan.uuid)
+    Notebook.objects.filter(pk=other.pk).update(revision=world.notebook.revision)
+    return other
 
 
 def import_a_folder(world):
@@ -263,7 +270,7 @@ WRITES = {
     "keys of another level": lambda world, browser, operator: ApiKey.objects.update(level="read"),
     "keys expired": lambda world, browser, operator: ApiKey.objects.update(expires_at=timezone.now()),
     "keys of another notebook": lambda world, browser, operator: ApiKey.objects.update(
-        notebook=Notebook.objects.create(name="other", revision=world.notebook.revision)
+        notebook=twin(world, name="other")
     ),
 }
 
