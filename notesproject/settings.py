@@ -143,6 +143,7 @@ CORS_ALLOW_HEADERS = [
     "x-request-id",
 ]
 CORS_EXPOSE_HEADERS = [
+    "Accept-Patch",
     "Allow",
     "ETag",
     "Idempotency-Replayed",

@@ -163,6 +163,43 @@ def test_put_replaces_it_and_patch_merges_it(operator, described):
     assert operator.put(url, {"title": "Plan"}).json()["metadata"] == {}
 
 
+MERGE_PATCH = "application/merge-patch+json"
+
+
+def test_a_patch_may_be_called_a_merge_patch(operator, described):
+    body = '{"title": "Plan B", "metadata": {"author": null}}'
+
+    response = operator.generic("PATCH", f"{NOTES}/{described.uuid}", body, content_type=MERGE_PATCH)
+
+    assert response.status_code == 200
+    assert response.json()["title"] == "Plan B"
+    assert "author" not in response.json()["metadata"]
+
+
+@pytest.mark.parametrize("body", ['{"title": "x", "title": "y"}', "[]", '{"metadata": {"a": {"b": 1}}}', "{"])
+def test_a_merge_patch_is_read_as_strictly_as_json(operator, described, body):
+    response = operator.generic("PATCH", f"{NOTES}/{described.uuid}", body, content_type=MERGE_PATCH)
+
+    assert response.status_code == 400
+    assert Revision.objects.count() == 1
+
+
+def test_a_client_is_told_what_a_patch_may_be(operator, described):
+    url, told = f"{NOTES}/{described.uuid}", f"application/json, {MERGE_PATCH}"
+
+    assert operator.options(url)["Accept-Patch"] == told
+    refused = operator.generic("PATCH", url, "x", content_type="text/plain")
+    assert (refused.status_code, refused["Accept-Patch"]) == (415, told)
+    for answer in (
+        operator.options(NOTES),
+        operator.get(url),
+        operator.generic("PUT", url, '{"title": "x"}', content_type=MERGE_PATCH),
+        operator.generic("POST", NOTES, '{"title": "x"}', content_type=MERGE_PATCH),
+    ):
+        assert "Accept-Patch" not in answer
+    assert Revision.objects.count() == 1
+
+
 def test_a_merge_is_held_to_the_limits_of_the_whole(operator, notebook, by):
     note = create_note(notebook, by, title="Plan", metadata={str(number): 1 for number in range(50)})
     url = f"{NOTES}/{note.uuid}"

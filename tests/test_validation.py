@@ -609,7 +609,7 @@ def test_a_body_that_the_server_finds_broken_is_answered_in_the_one_shape(operat
         "application/x-www-form-urlencoded",
         "multipart/form-data",
         "multipart/form-data; boundary=x",
-        "application/merge-patch+json",
+        "application/json-patch+json",
         "text/json",
         "x" * 1000,
         "é/é",

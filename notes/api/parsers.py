@@ -47,6 +47,12 @@ class StrictJSONParser(JSONParser):
             raise ParseError("The body is not valid UTF-8.") from None
 
 
+class MergePatchParser(StrictJSONParser):
+    """Takes the JSON of a PATCH under the name that RFC 7396 gives it."""
+
+    media_type = "application/merge-patch+json"
+
+
 def json_in(text):
     """Return what the JSON says. Raise ParseError if it is none, ValidationError for text that nothing can store."""
     try:

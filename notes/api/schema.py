@@ -174,6 +174,7 @@ TEXT = {"type": "string"}
 SECONDS = {"type": "integer", "minimum": 0}
 # name: (schema, description). CORS_EXPOSE_HEADERS lets web pages see them.
 HEADERS = {
+    "Accept-Patch": (TEXT, "There where a PATCH was refused: the media types that it may have."),
     "Allow": (TEXT, "The methods that this address takes."),
     "ETag": (TEXT, 'Names this state, for If-Match and If-None-Match; of a note as `"41-421ea4eb"`.'),
     "Link": (TEXT, 'The next and the previous page, as in the body: `<…>; rel="next"`. Not there if it would be long.'),
@@ -189,6 +190,7 @@ HEADERS = {
 HEADERS_OF_ERRORS = {
     401: ["WWW-Authenticate"],
     412: ["ETag"],
+    415: ["Accept-Patch"],
     429: ["Retry-After", "RateLimit", "RateLimit-Policy"],
     503: ["Retry-After"],
 }

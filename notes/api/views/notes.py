@@ -9,6 +9,7 @@ from rest_framework.viewsets import ModelViewSet
 from notes.api import operations
 from notes.api.generics import WritingView
 from notes.api.listing import ListParams, ListRequest
+from notes.api.parsers import MergePatchParser, StrictJSONParser
 from notes.api.preconditions import (
     Expected,
     entity_tag,
@@ -86,6 +87,19 @@ class NoteViewSet(WritingView, ModelViewSet):
 
     def get_queryset(self):
         return self.notebook.notes.live()
+
+    def initialize_request(self, request, *args, **kwargs):
+        if request.method == "PATCH":
+            self.parser_classes = [*self.parser_classes, MergePatchParser]
+        return super().initialize_request(request, *args, **kwargs)
+
+    def finalize_response(self, request, response, *args, **kwargs):
+        response = super().finalize_response(request, response, *args, **kwargs)
+        is_refused_patch = request.method == "PATCH" and response.status_code == 415
+        if is_refused_patch or (request.method == "OPTIONS" and "patch" in self.action_map):
+            # RFC 5789, 2.2 and 3.1.
+            response["Accept-Patch"] = ", ".join([StrictJSONParser.media_type, MergePatchParser.media_type])
+        return response
 
     def get_serializer_class(self):
         return NewNoteSerializer if self.action == "create" else super().get_serializer_class()
