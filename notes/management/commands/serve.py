@@ -1,3 +1,4 @@
+import gc
 import multiprocessing
 import os
 
@@ -38,6 +39,9 @@ class Command(BaseCommand):
         from notesproject.rsgi import application
 
         connections.close_all()
+        # The collector would write into the memory that the processes share, and each would get a copy of it.
+        gc.collect()
+        gc.freeze()
         multiprocessing.set_start_method("fork")
         server = MPServer(
             "notesproject.rsgi:application",
