@@ -1,5 +1,6 @@
 """The OpenAPI document: committed, true to the code, and complete."""
 
+import json
 import re
 import tomllib
 import uuid
@@ -11,6 +12,7 @@ from django.core.management import call_command
 from django.urls import resolve
 
 from notes.api.generics import WritingView
+from notes.api.schema import EXAMPLES
 from notes.api.views import site
 from notesproject.environment import BASE_DIR
 from tests.test_docs import MAX_WORDS, sentences
@@ -299,6 +301,24 @@ def test_what_is_always_in_an_answer_is_required(document):
         "Problem": {"current", "operation", "errors"},
         "RevisionContent": {"diff"},
     }
+
+
+def test_every_request_and_every_answer_with_a_body_has_its_example(operations):
+    for name, operation in operations.items():
+        bodies = [operation.get("requestBody", {}), *(operation["responses"].get(code, {}) for code in ("200", "201"))]
+        for body in bodies:
+            assert "example" in body.get("content", {"application/json": {"example"}})["application/json"], name
+
+
+def test_an_error_has_an_example_of_each_code_that_an_operation_knows(document):
+    shown = {}
+    for response in document["components"]["responses"].values():
+        for code, example in response["content"]["application/problem+json"].get("examples", {}).items():
+            assert example["value"]["code"] == code
+            assert f"`{code}`: {example['summary']}" in response["description"]
+            shown[code] = example["value"]
+
+    assert shown == json.loads(EXAMPLES.read_text())["errors"]
 
 
 def test_every_schema_says_what_it_is_and_every_field_its_type(document):

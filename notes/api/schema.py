@@ -1,9 +1,12 @@
 """The OpenAPI document: what drf-spectacular cannot know of our views."""
 
+import json
+from pathlib import Path
+
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import force_instance
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.permissions import SAFE_METHODS
@@ -72,6 +75,7 @@ class ProblemSerializer(serializers.Serializer):
     errors = FieldErrorSerializer(many=True, required=False, help_text="On a 400: what is wrong with which field.")
 
 
+JSON = "application/json"
 # The names of the error responses in the document. CODES says what the codes of each status mean.
 ERRORS = {
     400: "BadRequest",
@@ -129,28 +133,6 @@ PREFER = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="`return=minimal` leaves the note out of the answer: 204, or a 201 without a body (RFC 7240).",
 )
-NOTE_EXAMPLE = OpenApiExample(
-    "A note",
-    {
-        "title": "Shopping list",
-        "body": "- milk\n- bread\n",
-        "tags": ["home"],
-        "metadata": {"shop": "Corner", "done": False},
-    },
-    request_only=True,
-)
-BATCH_EXAMPLE = OpenApiExample(
-    "Three writes",
-    {
-        "operations": [
-            {"op": "create", "title": "Shopping list", "body": "- milk\n"},
-            {"op": "patch", "id": "0190f1c2-7a3b-7c4d-8e5f-001122334455", "if_match": "41-421ea4eb", "title": "Plan"},
-            {"op": "append", "id": "0190f1c2-7a3b-7c4d-8e5f-66778899aabb", "text": "One more line.\n"},
-        ]
-    },
-    request_only=True,
-)
-
 
 # The groups of operations, in the order in which the documentation shows them.
 GROUPS = {
@@ -198,6 +180,10 @@ HEADERS_OF_ERRORS = {
 DONE = {"200": "Done.", "201": "Created.", "204": "Done. There is nothing to show."}
 
 
+# What the service was sent and what it answered, as tests/test_examples.py records it.
+EXAMPLES = Path(__file__).with_name("examples.json")
+
+
 def headers(*names):
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
@@ -210,7 +196,7 @@ def header_names(method, operation, status, response):
     parameters = {parameter["name"] for parameter in operation.get("parameters", [])}
     if "Idempotency-Key" in parameters:
         yield "Idempotency-Replayed"
-    content = response.get("content", {}).get("application/json", {})
+    content = response.get("content", {}).get(JSON, {})
     is_note = content.get("schema") == {"$ref": "#/components/schemas/Note"}
     if is_note or "Prefer" in parameters or (method == "get" and "If-None-Match" in parameters):
         yield "ETag"
@@ -286,11 +272,12 @@ def finish(result, generator, request, public):
     result["tags"] = [{"name": name, "description": description} for name, description in GROUPS.items()]
     order = list(GROUPS)
     result["paths"] = dict(sorted(result["paths"].items(), key=lambda item: order.index(group_of(item[0]))))
-    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    examples = json.loads(EXAMPLES.read_text())
+    problem = {"$ref": "#/components/schemas/Problem"}
     result["components"]["responses"] = {
         name: {
             "description": description_of(status),
-            "content": problem,
+            "content": {MEDIA_TYPE: {"schema": problem, **examples_of(examples["errors"], status)}},
             "headers": headers("Allow", "X-Request-ID", *HEADERS_OF_ERRORS.get(status, ())),
         }
         for status, name in ERRORS.items()
@@ -327,7 +314,28 @@ def finish(result, generator, request, public):
                     response["description"] = response["description"] or DONE[status]
                     response["headers"] = headers(*header_names(method, operation, status, response))
     describe_batch(schemas)
+    add_examples(result["paths"], examples["operations"])
     return result
+
+
+def examples_of(errors, status):
+    """Return {"examples"} of the errors with this status, or nothing."""
+    shown = {
+        code: {"summary": CODES[code].when, "value": body} for code, body in errors.items() if body["status"] == status
+    }
+    return {"examples": shown} if shown else {}
+
+
+def add_examples(paths, examples):
+    """Show with each operation what a real run sent and answered."""
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            example = examples.get(f"{method.upper()} {path}", {})
+            bodies = [("request", operation.get("requestBody", {}))]
+            bodies += [("answer", operation["responses"].get(status, {})) for status in ("200", "201")]
+            for name, body in bodies:
+                if name in example and JSON in body.get("content", {}):
+                    body["content"][JSON]["example"] = example[name]
 
 
 def describe_batch(schemas):

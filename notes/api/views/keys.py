@@ -1,6 +1,6 @@
 """Views of the API keys of one notebook, for its admin keys."""
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.mixins import ListModelMixin
@@ -14,10 +14,6 @@ from notes.api.pagination import KeysetPagination, PageParams
 from notes.api.problems import NotFound
 from notes.api.serializers import KeySerializer, NewKeySerializer, NewKeyWithTextSerializer
 from notes.models import ApiKey
-
-EXAMPLE = OpenApiExample(
-    "A key for a phone", {"name": "phone", "level": "write", "expires_at": "2027-01-31T00:00:00Z"}, request_only=True
-)
 
 
 @extend_schema_view(
@@ -47,7 +43,6 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         summary="Make a key",
         request=NewKeySerializer,
         responses={201: NewKeyWithTextSerializer},
-        examples=[EXAMPLE],
     )
     def create(self, request, *args, **kwargs):
         serializer = NewKeySerializer(data=request.data)

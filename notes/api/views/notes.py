@@ -18,7 +18,7 @@ from notes.api.preconditions import (
     tag_of_note,
 )
 from notes.api.problems import PreconditionFailed, raises
-from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, NOTE_EXAMPLE, PREFER
+from notes.api.schema import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PREFER
 from notes.api.serializers import (
     ListedNoteSerializer,
     NewNoteSerializer,
@@ -43,7 +43,6 @@ from notes.search import index
         request=NewNoteSerializer,
         responses={201: NoteSerializer},
         parameters=[IDEMPOTENCY_KEY, PREFER],
-        examples=[NOTE_EXAMPLE],
     ),
     retrieve=extend_schema(operation_id="getNote", summary="Read a note", parameters=[IF_NONE_MATCH]),
     update=extend_schema(
@@ -52,7 +51,6 @@ from notes.search import index
         request=PutNoteSerializer,
         responses={200: NoteSerializer, 201: NoteSerializer},
         parameters=[IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY, PREFER],
-        examples=[NOTE_EXAMPLE],
     ),
     partial_update=extend_schema(
         operation_id="patchNote",

@@ -14,7 +14,7 @@ from notes.api.pagination import LimitParams, Page, PagesOf, read_with_bodies
 from notes.api.preconditions import CONDITIONS
 from notes.api.problems import ResyncRequired, raises
 from notes.api.query_params import WholeNumber
-from notes.api.schema import BATCH_EXAMPLE, IDEMPOTENCY_KEY
+from notes.api.schema import IDEMPOTENCY_KEY
 from notes.api.serializers import (
     BatchResultsSerializer,
     ChangeSerializer,
@@ -96,7 +96,6 @@ class BatchView(WritingView):
         request=BatchSerializer,
         responses=BatchResultsSerializer,
         parameters=[IDEMPOTENCY_KEY],
-        examples=[BATCH_EXAMPLE],
     )
     def post(self, request):
         return self.write()
