@@ -121,6 +121,12 @@ def test_the_description_tells_how_to_use_the_four_promises(document, operations
     assert [sentence for sentence in sentences(description) if len(sentence.split()) > MAX_WORDS] == []
 
 
+def test_every_operation_tells_something_of_its_own(operations):
+    told = [operation["description"] for operation in operations.values()]
+
+    assert len(set(told)) == len(told)
+
+
 def test_every_answer_says_in_words_what_it_is(operations):
     for name, operation in operations.items():
         for status, response in operation["responses"].items():

@@ -49,6 +49,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
         parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER],
     )
     def destroy(self, request, *args, **kwargs):
+        """What it held is wiped out everywhere: note, history and search. Nothing can bring it back."""
         return self.write()
 
 
@@ -87,6 +88,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
         parameters=[DiffParams],
     )
     def retrieve(self, request, *args, **kwargs):
+        """It has the content after that write. With `diff` it shows the difference from another revision, too."""
         revision = self.get_object()
         number = DiffParams.of(request).get("diff")
         if number is not None:
@@ -112,6 +114,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
         parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER],
     )
     def restore(self, request, *args, **kwargs):
+        """This is a new write: what was written in between stays in the history."""
         return self.write(number=self.kwargs["number"])
 
 

@@ -45,6 +45,10 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         responses={201: NewKeyWithTextSerializer},
     )
     def create(self, request, *args, **kwargs):
+        """The answer has the text of the key, this once: store it safely.
+
+        A key cannot outlive the one that made it. An `Idempotency-Key` is refused, as the text is kept nowhere.
+        """
         serializer = NewKeySerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         raise_400_if_it_outlives(self.access, serializer.validated_data["expires_at"])
@@ -57,6 +61,7 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
 
     @extend_schema(operation_id="revokeKey", summary="Revoke a key", responses={204: None})
     def destroy(self, request, *args, **kwargs):
+        """From then on the key is a 401. There is no way back: make a new one."""
         key_id = parsed_uuid(self.kwargs["id"])
         key = self.get_queryset().filter(pk=key_id).first() if key_id else None
         if key is None or not key.revoke():

@@ -106,6 +106,10 @@ class NoteViewSet(WritingView, ModelViewSet):
         return operations.found(self.notebook, self.kwargs["id"])
 
     def list(self, request, *args, **kwargs):
+        """Search with `q`, narrow with the other parameters: all of them go together. Follow `next` as it is.
+
+        Poll with its `ETag` in `If-None-Match`: while nobody has written, the answer is a 304 without a body.
+        """
         # Read all parameters first: a request that deserves a 400 must not get a 304 (RFC 9110, 13.2.1).
         wanted = ListRequest.of(request, self.notebook)
         tag = tag_of_list(self.notebook) if wanted.only is None else None
@@ -124,6 +128,7 @@ class NoteViewSet(WritingView, ModelViewSet):
 
     @raises(PreconditionFailed)
     def retrieve(self, request, *args, **kwargs):
+        """With `If-None-Match` and the `ETag` that you have, a note that has not changed is a 304 without a body."""
         query, row = operations.found_row(self.notebook, self.kwargs["id"])
         [shown] = NoteSerializer.of_rows(query, [row])
         expected, tag = Expected.of(request), tag_of_note(shown["revision"], self.notebook.epoch)
@@ -140,15 +145,25 @@ class NoteViewSet(WritingView, ModelViewSet):
         return response
 
     def create(self, request, *args, **kwargs):
+        """With an `Idempotency-Key` you may send it again, and no second note is made. You may choose the `id`, too.
+
+        A note that moves here from elsewhere may bring its dates.
+        """
         return self.write()
 
     def update(self, request, *args, **kwargs):
+        """What is left out becomes empty. With `If-Match` no edit of another client is lost.
+
+        `If-None-Match: *` creates the note with this id, and never replaces one.
+        """
         return self.write()
 
     def partial_update(self, request, *args, **kwargs):
+        """With `If-Match` and the `ETag` that you have read, no edit of another client is lost."""
         return self.write()
 
     def destroy(self, request, *args, **kwargs):
+        """It keeps its history, and can be restored until it is purged."""
         return self.write()
 
     @extend_schema(
@@ -160,6 +175,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     )
     @action(detail=True, methods=["post"])
     def restore(self, request, *args, **kwargs):
+        """It comes back as it was, with its history, as a new write."""
         return self.write()
 
     @extend_schema(
@@ -170,6 +186,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     )
     @action(detail=True, methods=["post"], serializer_class=TextSerializer)
     def append(self, request, *args, **kwargs):
+        """You need not read the note first, and nobody else can be in your way: each text is added whole."""
         return self.write()
 
     @extend_schema(
@@ -180,6 +197,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     )
     @action(detail=True, methods=["post"], serializer_class=TextSerializer)
     def prepend(self, request, *args, **kwargs):
+        """As with `append`, you need not read the note first."""
         return self.write()
 
     @extend_schema(
@@ -190,6 +208,7 @@ class NoteViewSet(WritingView, ModelViewSet):
     )
     @action(detail=True, methods=["post"], serializer_class=ReplaceSerializer)
     def replace(self, request, *args, **kwargs):
+        """If `find` is not in the body exactly `count` times, the answer is a 409, and nothing is changed."""
         return self.write()
 
 
