@@ -253,6 +253,105 @@ def test_a_repeat_is_answered_with_the_metadata_of_that_time(operator, note):
     assert again.json() == first.json()
 
 
+# Lists
+
+
+def found(client, **params):
+    response = client.get(NOTES, params)
+    assert response.status_code == 200, response.json()
+    return [note["title"] for note in response.json()["results"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_found"),
+    [
+        ("author", "Ada", True),
+        ("author", "ada", False),
+        ("author", "Ad", False),
+        ("Author", "Ada", False),
+        ("Date created", "2019-05-31", True),
+        ("aliases", "Plan B", True),
+        ("aliases", "計画", True),
+        ("aliases", '["Plan B","計画"]', False),
+        ("rating", "4", True),
+        ("rating", "4.0", False),
+        ("share", "0.5", True),
+        ("done", "false", True),
+        ("done", "False", False),
+        ("nothing", "", True),
+        ("none", "", False),
+        ("größe", "-1", True),
+        ("a.b", "dots", True),
+        ("unknown", "Ada", False),
+        ("auth", "orAda", False),
+        ("x" * 65, "Ada", False),
+        ("author", "x" * 1001, False),
+    ],
+)
+@pytest.mark.parametrize("ordering", ["-created_at", "created_at", "title", "-updated_at"])
+def test_a_list_is_narrowed_to_a_value(operator, notebook, by, described, name, value, is_found, ordering):
+    create_note(notebook, by, title="Another", body="author Ada 4", metadata={"author": "Bob"})
+
+    titles = found(operator, ordering=ordering, **{f"metadata.{name}": value})
+
+    assert titles == (["Plan"] if is_found else [])
+
+
+def test_a_filter_follows_every_write(operator, notebook, by, described):
+    url, ada, bob = f"{NOTES}/{described.uuid}", {"metadata.author": "Ada"}, {"metadata.author": "Bob"}
+
+    operator.patch(url, {"metadata": {"author": "Bob"}})
+    assert (found(operator, **ada), found(operator, **bob)) == ([], ["Plan"])
+    operator.delete(url)
+    assert found(operator, **bob) == []
+    operator.post(f"{url}/restore")
+    assert found(operator, **bob) == ["Plan"]
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
+
+
+def test_filters_go_together_and_with_everything_else(operator, notebook, by):
+    for number in range(6):
+        metadata = {"parity": ["even", "odd"][number % 2], "tens": [str(number), "all"]}
+        create_note(notebook, by, title=f"{number}", body="word", tags=["low"] if number < 3 else [], metadata=metadata)
+
+    even = {"metadata.parity": "even"}
+    assert found(operator, **even) == ["4", "2", "0"]
+    assert found(operator, **even, **{"metadata.tens": ["all", "2"]}) == ["2"]
+    assert found(operator, **even, tag="low") == ["2", "0"]
+    assert found(operator, **even, without_tag="low", q="word") == ["4"]
+    assert found(operator, **even, q="word", ordering="created_at") == ["0", "2", "4"]
+    first = operator.get(NOTES, {**even, "limit": 2}).json()
+    assert [note["title"] for note in operator.get(first["next"]).json()["results"]] == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("metadata=x", "metadata"),
+        ("metadata.=x", "metadata"),
+        ("meta.author=x", "meta.author"),
+        ("tag.author=x", "tag.author"),
+        ("metadata.a=x%00", "metadata.a"),
+        ("metadata%5Bauthor%5D=x", "metadata[author]"),
+    ],
+)
+def test_another_filter_is_refused_by_name(operator, notebook, query, name):
+    assert fields_of(operator.get(f"{NOTES}?{query}")) == [name]
+
+
+def test_a_filter_is_for_lists_alone(operator, note):
+    for url in (f"{NOTES}/{note.uuid}", "/api/v1/tags", "/api/v1/trash", "/api/v1/changes"):
+        assert fields_of(operator.get(f"{url}?metadata.author=Ada")) == ["metadata.author"]
+
+
+def test_a_light_list_has_it_or_not(operator, described):
+    [note] = operator.get(NOTES, {"fields": "metadata"}).json()["results"]
+    assert note == {"metadata": KINDS}
+    [note] = operator.get(NOTES, {"omit": "body,metadata"}).json()["results"]
+    assert not {"body", "metadata"} & note.keys()
+
+
 # The past
 
 

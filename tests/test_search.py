@@ -594,6 +594,7 @@ def test_changing_what_is_indexed_requires_a_new_format_number():
     notebook = Notebook(pk=7)
     long_text = {"title": "Long", "body": "a b " * 10_000}
     drafts = [*({"title": title, "body": body, "tags": tags} for title, body, tags in LIBRARY.values()), long_text]
+    drafts.append({"title": "Metadata", "metadata": {"author": "Ada", "rating": 4, "aliases": ["a", "a", "b"]}})
     notes = [drafted(notebook, 1, **draft, created_at=LONG_AGO) for draft in drafts]
     for number, note in enumerate(notes):
         note.pk = note.position = number << 45
@@ -603,4 +604,4 @@ def test_changing_what_is_indexed_requires_a_new_format_number():
     digest = sha256(repr(stored).encode()).hexdigest()[:16]
 
     # If the second value changes, the first must change too: the indexes of today must then be rebuilt.
-    assert (index.FORMAT, digest) == (3, "27c690c0b7d88f74")
+    assert (index.FORMAT, digest) == (4, "fe530958acf5c565")

@@ -253,9 +253,11 @@ def test_a_live_note_that_is_not_in_the_search_index_is_reported(notebook, note)
     assert found_in(notebook) == "2 live notes are missing in the search index; rebuild_search puts them there."
 
 
-@pytest.mark.parametrize("name", ["title", "body", "tags"])
+@pytest.mark.parametrize("name", ["title", "body", "tags", "metadata"])
 def test_words_of_two_notes_that_are_swapped_in_the_search_index_are_reported(notebook, by, name):
-    drafts = [{"title": word, "body": word, "tags": [word]} for word in ("alpha", "beta", "gamma")]
+    drafts = [
+        {"title": word, "body": word, "tags": [word], "metadata": {"a": word}} for word in ("alpha", "beta", "gamma")
+    ]
     one, other, _ = create_notes(notebook, by, drafts)
     assert found_in(notebook) == ""
 

@@ -4,12 +4,13 @@ from functools import cache, cached_property
 from typing import Any
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from notes.api.fields import Moment, Text
 from notes.api.pagination import MAX_LIMIT, Page, PageParams, PageRequest, PagesOf
-from notes.api.query_params import Ids, Names, invalid_parameter
+from notes.api.query_params import Family, Ids, Names, invalid_parameter
 from notes.models import Note, Notebook
 from notes.prepared import Parameter, Parameters, Prepared
 from notes.querysets import positions_between
@@ -47,10 +48,22 @@ def parameter_of(lookup: str) -> Parameter:
     return (Parameters if kind == "among" else Parameter)(lookup, Note._meta.get_field(name))
 
 
+class Metadata(Family):
+    """`metadata.author=Ada`: notes with this value, or with a list that has it."""
+
+    def to_internal_value(self, given: dict[str, list[str]]) -> list[Term]:
+        if "" in given:
+            raise serializers.ValidationError("Say which name: metadata.author=Ada.", code="query_parameter")
+        members: dict[str, list[str]] = super().to_internal_value(given)
+        return [Term(pair=(name, text)) for name, texts in members.items() for text in texts]
+
+
+# OpenAPI knows no parameters whose names the client chooses. The description of the list tells of them.
+@extend_schema_serializer(exclude_fields=["metadata"])
 class ListParams(PageParams):
     """What a list of notes may be asked for."""
 
-    repeatable = frozenset({"tag", "without_tag"})
+    repeatable = frozenset({"tag", "without_tag", "metadata."})
 
     q = Text(
         required=False,
@@ -60,6 +73,7 @@ class ListParams(PageParams):
     )
     tag = serializers.ListField(child=Text(), required=False, help_text="Notes with this tag; given twice, with both.")
     without_tag = serializers.ListField(child=Text(), required=False, help_text="Notes without this tag.")
+    metadata = Metadata(required=False)
     created_after = Moment(required=False)
     created_before = Moment(required=False)
     updated_after = Moment(required=False)
@@ -101,6 +115,7 @@ class ListRequest(PageRequest):
         self.params = params
         tags = [Term(tag=name) for name in params.get("tag", [])]
         tags += [Term(tag=name, is_negated=True) for name in params.get("without_tag", [])]
+        tags += params.get("metadata", [])
         self.query = Query((*params["q"].terms, *tags)) if "q" in params else Query(tuple(tags))
         self.ordering: str = params.get("ordering", "relevance" if "q" in params else "-created_at")
 

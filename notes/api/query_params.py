@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
-from notes.api.fields import parsed_uuid
+from notes.api.fields import Text, parsed_uuid
 
 MAX_NUMBER = 2**63 - 1
 
@@ -22,14 +22,19 @@ def invalid_parameter(name: str, detail: str) -> ValidationError:
 def raise_400_for_unknown(request: Request, known: Set[str], repeatable: Set[str] = frozenset()) -> None:
     errors = {}
     for name, values in request.query_params.lists():
-        if name not in {*known, api_settings.URL_FORMAT_OVERRIDE}:
+        if family_of(name) not in {*known, api_settings.URL_FORMAT_OVERRIDE}:
             errors[ascii(name).strip("'")] = ["There is no such query parameter."]
-        elif len(values) > 1 and name not in repeatable:
+        elif len(values) > 1 and family_of(name) not in repeatable:
             errors[name] = ["This parameter stands twice."]
         elif any("\x00" in value for value in values):
             errors[name] = ["Null characters are not allowed."]
     if errors:
         raise ValidationError(errors, code="query_parameter")
+
+
+def family_of(name: str) -> str:
+    """Return `metadata.` for `metadata.author`; a name without a dot is a family of its own."""
+    return name[: name.find(".") + 1] or name
 
 
 def number_in(text: str) -> int | None:
@@ -45,12 +50,20 @@ class QueryParams(serializers.Serializer):
 
     @classmethod
     def names(cls) -> frozenset[str]:
-        return frozenset(cls._declared_fields)
+        """Return the names; of a field that takes a family of names, what they begin with: `metadata.`."""
+        fields = cls._declared_fields.items()
+        return frozenset(f"{name}." if isinstance(field, Family) else name for name, field in fields)
 
     @classmethod
     def of(cls, request: Request) -> dict[str, Any]:
         """Return the values by name. Raise a ValidationError that names the wrong ones."""
-        given = {name: values if name in cls.repeatable else values[0] for name, values in request.query_params.lists()}
+        given: dict[str, Any] = {}
+        for name, values in request.query_params.lists():
+            family, dot, member = name.partition(".")
+            if dot:
+                given.setdefault(family, {})[member] = values
+            else:
+                given[name] = values if name in cls.repeatable else values[0]
         return cls.reader().run_validation(given) if given else dict(cls.defaults())
 
     @classmethod
@@ -64,6 +77,12 @@ class QueryParams(serializers.Serializer):
     def reader(cls) -> Self:
         """Return the one instance that all requests share: making its fields takes longer than reading with them."""
         return cls()
+
+
+class Family(serializers.DictField):
+    """Parameters that share the part of their name before a dot: {"author": ["Ada"]} for `metadata.author=Ada`."""
+
+    child = serializers.ListField(child=Text(allow_blank=True))
 
 
 class WholeNumber(serializers.IntegerField):

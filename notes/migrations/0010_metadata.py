@@ -7,6 +7,11 @@ NOTE = "ALTER TABLE notes_note ADD COLUMN metadata text NOT NULL DEFAULT '{}'"
 REVISION = "ALTER TABLE notes_revision ADD COLUMN metadata text NULL DEFAULT '{}'"
 
 
+def raise_format(apps, schema_editor):
+    """The index of notes without metadata is as it was."""
+    apps.get_model("notes", "Notebook").objects.filter(search_format=2).update(search_format=3)
+
+
 class Migration(migrations.Migration):
     dependencies = [("notes", "0009_search_without_a_copy")]
 
@@ -25,4 +30,5 @@ class Migration(migrations.Migration):
             "ALTER TABLE notes_revision DROP COLUMN metadata",
             [migrations.AddField("revision", "metadata", notes.models.Metadata(db_default={}, null=True))],
         ),
+        migrations.RunPython(raise_format, migrations.RunPython.noop),
     ]

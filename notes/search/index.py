@@ -20,7 +20,7 @@ from notes.search.terms import NoteOfIndex
 
 # The format of the terms in the index. Raise it when you change them, or the words of notes/search/words.py: `check`
 # then asks for rebuild_search, which brings an older index up to date.
-FORMAT = 3
+FORMAT = 4
 UNFINISHED = 0
 
 

@@ -15,10 +15,11 @@ class QueryTooLong(ValueError):
 
 @dataclass(frozen=True)
 class Term:
-    """One thing that a search asks for: a word, a phrase of several, or a tag."""
+    """One thing that a search asks for: a word, a phrase of several, a tag, or a name of metadata with its value."""
 
     words: tuple[str, ...] = ()
     tag: str = ""
+    pair: tuple[str, str] | None = None
     is_negated: bool = False
     is_prefix: bool = False
 
@@ -39,8 +40,8 @@ class Query:
 
     @property
     def others(self) -> list[Term]:
-        """The tags, and what a note must not have."""
-        return [term for term in self.terms if term.tag or term.is_negated]
+        """The tags, the metadata, and what a note must not have."""
+        return [term for term in self.terms if not term.words or term.is_negated]
 
 
 TERM = re.compile(

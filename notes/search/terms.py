@@ -1,22 +1,27 @@
 """What is indexed of a note, the same in both databases.
 
 The first character, which no word has, tells the kinds of terms apart. `word` stands anywhere in the note, `=word` in
-its title; `=!digest` is its whole title, `@digest` a tag. So a search in titles reads no more of the index than it
-finds, however common its words are.
+its title; `=!digest` is its whole title, `@digest` a tag, `!digest` a name of its metadata with its value. So a search
+in titles reads no more of the index than it finds, however common its words are.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from notes.content import folded
+from notes.content import folded, metadata_pairs
 from notes.search.query import Term
 from notes.search.words import words
 
 
 def tag_term(name: str) -> str:
     return "@" + digest(folded(name))
+
+
+def pair_term(pair: tuple[str, str]) -> str:
+    # NUL separates the two safely: neither can hold one.
+    return "!" + digest("\0".join(pair))
 
 
 def title_term(title_words: Iterable[str]) -> str:
@@ -36,6 +41,7 @@ class NoteOfIndex(Protocol):
     title: str
     body: str
     tags: list[str]
+    metadata: dict[str, Any]
     deleted_at: datetime | None
 
 
@@ -49,9 +55,12 @@ class Indexed(NamedTuple):
 
 def indexed(note: NoteOfIndex) -> Indexed:
     title = words(note.title)
-    marked = [*map(tag_term, note.tags), title_term(title), *(f"={word}" for word in title)]
+    pairs = dict.fromkeys(metadata_pairs(note.metadata))
+    marked = [*map(tag_term, note.tags), *map(pair_term, pairs), title_term(title), *(f"={word}" for word in title)]
     return Indexed(marked, title, words(note.body))
 
 
 def term_words(term: Term) -> tuple[str, ...]:
+    if term.pair:
+        return (pair_term(term.pair),)
     return (tag_term(term.tag),) if term.tag else term.words

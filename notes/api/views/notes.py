@@ -34,6 +34,10 @@ from notes.search import index
     list=extend_schema(
         operation_id="listNotes",
         summary="List the notes, newest first, or search them",
+        description=(
+            "`metadata.NAME=value`, with any NAME, finds the notes whose metadata has this value under the name, or a "
+            "list with it. Given more than once, all must be there. `q` is a search: see docs/api.md."
+        ),
         parameters=[ListParams, IF_NONE_MATCH],
         responses=ListedNoteSerializer(many=True),
     ),
