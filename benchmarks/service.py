@@ -47,7 +47,12 @@ def read_options():
         "--services", nargs="+", default=list(SERVICES), choices=SERVICES, metavar="NAME", help=", ".join(SERVICES)
     )
     parser.add_argument(
-        "--scenarios", nargs="+", default=list(SCENARIOS), choices=SCENARIOS, metavar="NAME", help=", ".join(SCENARIOS)
+        "--scenarios",
+        nargs="+",
+        default=list(SCENARIOS),
+        choices=SCENARIOS,
+        metavar="NAME",
+        help=", ".join(SCENARIOS).replace("%", "%%"),
     )
     parser.add_argument("--seconds", type=float, default=2, help="how long each scenario goes on in each round")
     parser.add_argument("--rounds", type=int, default=3)
