@@ -2,6 +2,7 @@
 
 from notes.door import Door
 from notes.markdown import BadFile, NoteFile
+from notes.models import CONTENT
 
 CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED = "created", "updated", "unchanged", "kept", "deleted", "failed"
 OUTCOMES = [CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED]
@@ -11,7 +12,7 @@ OUTCOMES = [CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED]
 CHUNK_FILES = 2_000
 CHUNK_CHARS = 5_000_000
 
-COLUMNS = ["title", "body", "tags", "uuid", "created_at", "updated_at"]
+COLUMNS = [*CONTENT, "uuid", "created_at", "updated_at"]
 
 
 def import_files(notebook, by, files):
@@ -62,7 +63,7 @@ def write_chunk(door, chunk):
         elif writers.get(note.revision) != door.by.id:
             # Somebody has edited the note since the last import. The file must not overwrite that.
             yield file, KEPT
-        elif door.edit(note, title=file.title, body=file.body, tags=file.tags):
+        elif door.edit(note, **{name: getattr(file, name) for name in CONTENT}):
             yield file, UPDATED
         else:
             yield file, UNCHANGED

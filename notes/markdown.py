@@ -1,5 +1,6 @@
 """A folder of Markdown files, each read as a NoteFile. No ORM."""
 
+import json
 import os
 import re
 import stat
@@ -24,7 +25,6 @@ MAX_FRONT_MATTER_BYTES = 65_536
 MAX_YAML_DEPTH = 10
 CREATED_KEYS = ["date", "created", "created_at"]
 UPDATED_KEYS = ["updated", "modified", "updated_at"]
-KNOWN_KEYS = {"title", "tags", *CREATED_KEYS, *UPDATED_KEYS}
 
 
 class Unusable(Exception):
@@ -35,14 +35,15 @@ class Unusable(Exception):
 class NoteFile:
     """What a Markdown file says. `path` is relative to the folder, with slashes on every system.
 
-    `source` keeps the files of several folders apart; it may be empty. `left_out` lists the front matter names that a
-    note has no place for.
+    `source` keeps the files of several folders apart; it may be empty. `left_out` lists the front matter names that are
+    over a limit of metadata.
     """
 
     path: str
     title: str
     body: str
     tags: list
+    metadata: dict
     created_at: datetime
     updated_at: datetime
     source: str = ""
@@ -127,17 +128,20 @@ def read_note(path, relative, source):
     except UnicodeDecodeError as error:
         raise Unusable(f"it is not UTF-8: {error.reason}") from None
 
-    metadata, body = split_front_matter(text)
-    created_at, updated_at = dates(metadata, modified_at)
+    front_matter, body = split_front_matter(text)
+    known = {name.lower(): value for name, value in front_matter.items()}
+    created_at, updated_at = dates(known, modified_at)
+    metadata, left_out = metadata_of(front_matter, known)
     return NoteFile(
         path=relative,
-        title=title_of(metadata, body, path),
+        title=title_of(known, body, path),
         body=held_to(content.body, body),
-        tags=tags_of(metadata),
+        tags=tags_of(known),
+        metadata=metadata,
         created_at=created_at,
         updated_at=updated_at,
         source=source,
-        left_out=tuple(name for name in metadata if name not in KNOWN_KEYS),
+        left_out=tuple(left_out),
     )
 
 
@@ -156,8 +160,12 @@ def printable(name):
 # Front matter
 
 
+class Unquoted(str):
+    """A scalar without quotes that in JSON would be a number, true or false."""
+
+
 class PlainLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):
-    """YAML in which each scalar is the text as written, or None.
+    """YAML in which each scalar is the text as written, some of it Unquoted, or None.
 
     With YAML's own types a title `01` would be 1, a tag `no` False, and the date 2024-02-30 a ValueError.
     """
@@ -165,6 +173,9 @@ class PlainLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):
 
 PlainLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
 PlainLoader.add_constructor("tag:yaml.org,2002:null", lambda loader, node: None)
+JSON_SCALAR = re.compile(r"^(?:true|false|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)$")
+PlainLoader.add_implicit_resolver("!unquoted", JSON_SCALAR, list("tf-0123456789"))
+PlainLoader.add_constructor("!unquoted", lambda loader, node: Unquoted(node.value))
 
 # The library's own pattern also takes the blank lines after the block, and its parse() strips the text.
 FRONT_MATTER = YAMLHandler(fm_boundary=re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE))
@@ -172,7 +183,7 @@ NAME_AFTER_COMMENTS = re.compile(r"""(?:#.*\n)*["']?[\w-]+["']?[ \t]*:(?:\s|$)""
 
 
 def split_front_matter(text):
-    """Return ({lower-case name: value}, the text after it). A horizontal rule opens no front matter.
+    """Return ({name: value}, the text after it). A horizontal rule opens no front matter.
 
     As in Pandoc, `---` before a blank line is a rule. So is `---` that is never closed, or that encloses prose: only a
     list of names with values is taken out of the text.
@@ -188,16 +199,16 @@ def split_front_matter(text):
     if not block.split("\n", 1)[0].strip():
         return {}, text
     try:
-        metadata = load_yaml(block)
+        front_matter = load_yaml(block)
     except Unusable:
         if NAME_AFTER_COMMENTS.match(block):
             raise
         return {}, text
-    if isinstance(metadata, list):
+    if isinstance(front_matter, list):
         raise Unusable("the front matter is a list; write names with values")
-    if not isinstance(metadata, dict):
+    if not isinstance(front_matter, dict):
         return {}, text
-    return {str(name).lower(): value for name, value in metadata.items()}, body
+    return {str(name): value for name, value in front_matter.items()}, body
 
 
 def load_yaml(block):
@@ -227,8 +238,8 @@ def refuse_bombs(block):
             raise Unusable(f"the front matter is nested deeper than {MAX_YAML_DEPTH} levels")
 
 
-def title_of(metadata, body, path):
-    title = metadata.get("title")
+def title_of(known, body, path):
+    title = known.get("title")
     if title is not None and not isinstance(title, str):
         raise Unusable("the title in the front matter is not text")
     # Take the file's name as its owner wrote it: `e-mail` and `2024-05-01` keep their hyphens.
@@ -267,8 +278,8 @@ def first_heading(body):
     return ""
 
 
-def tags_of(metadata):
-    names = metadata.get("tags") or []
+def tags_of(known):
+    names = known.get("tags") or []
     if isinstance(names, str):
         names = content.split_tags(names)
     if not isinstance(names, list):
@@ -280,9 +291,51 @@ def tags_of(metadata):
     return held_to(content.tags, names)
 
 
-def dates(metadata, modified_at):
+def metadata_of(front_matter, known):
+    """Return (metadata, the names that are over a limit of it): all but title, tags and the dates that are used."""
+    used = {"title", "tags", name_of_date(known, CREATED_KEYS), name_of_date(known, UPDATED_KEYS)}
+    metadata, left_out = {}, []
+    for name, value in front_matter.items():
+        if name.lower() not in used:
+            try:
+                metadata = content.metadata({**metadata, name: metadata_value(value)})
+            except content.NotAllowed:
+                left_out.append(name)
+    return metadata, left_out
+
+
+def metadata_value(value):
+    """Return a value as metadata can hold it. What is nested becomes its JSON."""
+    if isinstance(value, list):
+        return [member if isinstance(member, str) else text_of(member) for member in value]
+    return text_of(value) if value is None or isinstance(value, dict) else typed(value)
+
+
+def text_of(value):
+    return "" if value is None else json.dumps(as_json(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def as_json(value):
+    if isinstance(value, dict):
+        return {str(name): as_json(member) for name, member in value.items()}
+    return [as_json(member) for member in value] if isinstance(value, list) else typed(value)
+
+
+def typed(scalar):
+    """Return a number or a boolean if JSON writes it in just these letters, else the text: `1.10` is no number."""
+    if not isinstance(scalar, Unquoted):
+        return scalar
+    try:
+        value = content.metadata_value("", json.loads(scalar))
+    except (content.NotAllowed, ValueError):
+        # More digits than a number keeps, or than Python reads.
+        return str(scalar)
+    return value if content.metadata_text(value).decode() == scalar else str(scalar)
+
+
+def dates(known, modified_at):
     """Return (created_at, updated_at). `modified_at`, the file's own time, is used for a missing date."""
-    created_at, updated_at = date_of(metadata, CREATED_KEYS), date_of(metadata, UPDATED_KEYS)
+    created_at, updated_at = date_of(known, CREATED_KEYS), date_of(known, UPDATED_KEYS)
     if created_at and updated_at:
         return created_at, updated_at
     try:
@@ -294,12 +347,17 @@ def dates(metadata, modified_at):
     return created_at, updated_at or max(modified_at, created_at)
 
 
-def date_of(metadata, names):
+def name_of_date(known, names):
+    """Return the first of these names that has a value, or None."""
+    return next((name for name in names if known.get(name)), None)
+
+
+def date_of(known, names):
     """Return the first of these dates as an aware datetime in UTC, or None. A date without a zone is UTC."""
-    name = next((name for name in names if metadata.get(name)), None)
+    name = name_of_date(known, names)
     if name is None:
         return None
-    text = metadata[name]
+    text = known[name]
     try:
         text = text.strip().upper()
         moment = parse_datetime(text) or datetime.combine(parse_date(text), time())

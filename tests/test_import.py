@@ -1,5 +1,6 @@
 """Notes from files: what becomes of them and what is refused. A second import changes nothing."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -286,30 +287,97 @@ def test_the_folder_becomes_notes_and_bad_files_are_named(notebook, capsys):
 
     assert result == ({"created": 6, "failed": 2}, 1)
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 3
+    assert len(errors) == 2
     assert errors[0].startswith("bad-front-matter.md: the front matter is not YAML: ")
     assert errors[1] == "bad-tags.md: a tag is not text"
-    assert errors[2] == "Left out of the front matter, as notes have no such fields: author (1)."
     note = Note.objects.get(title="Reading list: winter")
     assert note.tags == ["books", "no", "2024"]
+    assert note.metadata == {"author": "somebody"}
     assert note.created_at == datetime(2024, 1, 5, tzinfo=UTC)
     assert note.updated_at == datetime(2024, 2, 10, 17, 30, tzinfo=UTC)
     assert set(Revision.objects.values_list("writer", "writer_name")) == {("command:import_notes", "import_notes")}
 
 
-def test_names_in_the_front_matter_that_notes_do_not_have_are_told_once(notebook, folder, capsys):
-    names = "".join(f"name{number}: x\n" for number in range(10))
-    write(folder, "a.md", "---\ntitle: A\ndate: 2024-01-05\naliases: [x]\nAuthor: me\n---\n")
-    write(folder, "b.md", f'---\nauthor: me\n"\\e[2Jred": x\n{names}---\n')
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("Ada", "Ada"),
+        ("", ""),
+        ("~", ""),
+        ("'~'", "~"),
+        ("5", 5),
+        ("'5'", "5"),
+        ("-1.5", -1.5),
+        ("1.10", "1.10"),
+        ("1.0", "1.0"),
+        ("007", "007"),
+        ("1e3", "1e3"),
+        ("9007199254740993", "9007199254740993"),
+        ("1" * 900, "1" * 900),
+        ("1e400", "1e400"),
+        ("true", True),
+        ("'true'", "true"),
+        ("True", "True"),
+        ("yes", "yes"),
+        ("2024-02-30", "2024-02-30"),
+        ("12:30", "12:30"),
+        ("[]", []),
+        ("[a, 5, true, 1.10, ~, 'b, c']", ["a", "5", "true", "1.10", "", "b, c"]),
+        ("[[a, 1], {b: ~}]", ['["a",1]', '{"b":null}']),
+        ("{größe: 1, b: [true, 'c', 1.10]}", '{"größe":1,"b":[true,"c","1.10"]}'),
+        ("'[[Link]]'", "[[Link]]"),
+        ("|\n  two\n  lines", "two\nlines\n"),
+    ],
+)
+def test_every_other_name_of_the_front_matter_becomes_metadata(folder, written, value):
+    file = read(folder, f"---\nTitle: Plan\nDue Date: {written}\n---\n")
 
-    run_import(folder)
+    assert (file.title, file.left_out) == ("Plan", ())
+    # Not 1 for true.
+    assert json.dumps(file.metadata) == json.dumps({"Due Date": value})
+
+
+def test_names_keep_their_order_and_case_and_a_date_that_is_not_used_is_kept(folder):
+    file = read(folder, "---\nz: 1\nDate: 2024-01-05\nAuthor: me\ncreated: 2023-01-05\nauthor: you\nupdated:\n---\n")
+
+    assert list(file.metadata.items()) == [
+        ("z", 1),
+        ("Author", "me"),
+        ("created", "2023-01-05"),
+        ("author", "you"),
+        ("updated", ""),
+    ]
+    assert file.created_at == datetime(2024, 1, 5, tzinfo=UTC)
+
+
+def test_what_is_over_a_limit_of_metadata_is_told_once_and_the_note_comes_in(notebook, folder, capsys):
+    names = "".join(f"name{number}: x\n" for number in range(61))
+    write(folder, "a.md", f'---\ntitle: A\nlong: {"x" * 1001}\n"nu\\0l": x\nnul: "\\0"\nauthor: me\n---\n')
+    write(folder, "b.md", f'---\nlong: [{"x" * 1001}]\n"\\e[2Jred": x\n{names}---\n')
+
+    assert run_import(folder) == ({"created": 2}, 0)
 
     told = capsys.readouterr().err
-    assert told.startswith("Left out of the front matter, as notes have no such fields: author (2), aliases (1), ")
-    assert "\\x1b[2jred (1)" in told
-    assert told.endswith(", and 3 more.\n")
+    assert told.startswith(
+        "Left out of the front matter, as over a limit of metadata: long (2), nu\\x00l (1), nul (1), "
+    )
+    assert "\\x1b[2Jred (1)" in told
+    assert told.endswith(", and 5 more.\n")
+    assert Note.objects.get(title="A").metadata == {"author": "me"}
+    assert len(Note.objects.get(title="b").metadata) == 50
     assert run_import(folder) == ({"unchanged": 2}, 0)
     assert capsys.readouterr().err == ""
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
+
+
+def test_changed_metadata_is_an_edit(notebook, folder):
+    write(folder, "note.md", "---\ndone: false\n---\n")
+    run_import(folder)
+    write(folder, "note.md", "---\ndone: 0\n---\n")
+
+    assert run_import(folder) == ({"updated": 1}, 0)
+    assert Note.objects.get().metadata["done"] is not False
 
 
 def test_no_note_was_changed_before_it_was_created(notebook, folder):

@@ -20,8 +20,9 @@ class Command(BaseCommand):
         "without it from the first heading or the file's name, and the file's time. A note is known by its file's path "
         "below PATH: import the same folder again and only what has changed is written. So a file of another folder "
         "with the same path is taken for the same note; --source keeps the two apart. Notes that were changed or "
-        "deleted here in the meantime stay as they are. Other names in the front matter are left out, "
-        "and told. A file that cannot be a note is named and left out; the exit code is then 1."
+        "deleted here in the meantime stay as they are. Other names in the front matter become metadata; "
+        "what is over a limit is left out, and told. A file that cannot be a note is named and left out; the exit code "
+        "is then 1."
     )
 
     def add_arguments(self, parser):
@@ -50,7 +51,7 @@ class Command(BaseCommand):
                 f"The database refused: {error}. What was imported stays ({summary(counts)}); run it again to go on."
             ) from error
         if left_out:
-            self.stderr.write(f"Left out of the front matter, as notes have no such fields: {most_common(left_out)}.")
+            self.stderr.write(f"Left out of the front matter, as over a limit of metadata: {most_common(left_out)}.")
         self.stdout.write(summary(counts))
         if counts[importing.FAILED]:
             sys.exit(1)
