@@ -294,14 +294,10 @@ def finish(result, generator, request, public):
             component["additionalProperties"] = False
             if "tags" in component["properties"]:
                 component["properties"]["tags"]["items"]["pattern"] = TAG_PATTERN
-    # In a patch null removes a name.
+    # In a patch null removes a name. `nullable` counts beside a `type` alone (OpenAPI 3.0.3).
     patched = schemas["PatchedNoteRequest"]["properties"]
-    values = patched["metadata"]["additionalProperties"]
-    patched["metadata"] = {
-        **patched["metadata"],
-        "nullable": True,
-        "additionalProperties": {**values, "nullable": True},
-    }
+    values = [{**value, "nullable": True} for value in patched["metadata"]["additionalProperties"]["anyOf"]]
+    patched["metadata"] = {**patched["metadata"], "nullable": True, "additionalProperties": {"anyOf": values}}
     # `fields` and `omit` leave out whatever they like.
     del schemas["ListedNote"]["required"]
     schemas["RenameTagRequest"]["properties"]["name"]["pattern"] = TAG_PATTERN
