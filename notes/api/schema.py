@@ -294,10 +294,7 @@ def finish(result, generator, request, public):
             component["additionalProperties"] = False
             if "tags" in component["properties"]:
                 component["properties"]["tags"]["items"]["pattern"] = TAG_PATTERN
-    # In a patch null removes a name. `nullable` counts beside a `type` alone (OpenAPI 3.0.3).
-    patched = schemas["PatchedNoteRequest"]["properties"]
-    values = [{**value, "nullable": True} for value in patched["metadata"]["additionalProperties"]["anyOf"]]
-    patched["metadata"] = {**patched["metadata"], "nullable": True, "additionalProperties": {"anyOf": values}}
+    share_metadata(schemas)
     # `fields` and `omit` leave out whatever they like.
     del schemas["ListedNote"]["required"]
     schemas["RenameTagRequest"]["properties"]["name"]["pattern"] = TAG_PATTERN
@@ -312,6 +309,19 @@ def finish(result, generator, request, public):
     describe_batch(schemas)
     add_examples(result["paths"], examples["operations"])
     return result
+
+
+def share_metadata(schemas):
+    """Make a schema of its own of `metadata`. Generators would name one for each note that has it, and some twice."""
+    metadata = schemas["Note"]["properties"]["metadata"]
+    # In a patch null removes a name. `nullable` counts beside a `type` alone (OpenAPI 3.0.3).
+    values = [{**value, "nullable": True} for value in metadata["additionalProperties"]["anyOf"]]
+    for component in schemas.values():
+        if "metadata" in component.get("properties", {}):
+            component["properties"]["metadata"] = {"$ref": "#/components/schemas/Metadata"}
+    schemas["PatchedNoteRequest"]["properties"]["metadata"] = {"$ref": "#/components/schemas/PatchedMetadata"}
+    schemas["Metadata"] = metadata
+    schemas["PatchedMetadata"] = {**metadata, "nullable": True, "additionalProperties": {"anyOf": values}}
 
 
 def examples_of(errors, status):
