@@ -310,6 +310,16 @@ def test_a_filter_follows_every_write(operator, notebook, by, described):
     assert list(problems(notebook)) == []
 
 
+def test_a_list_as_long_as_may_be_is_found_by_each_member(operator, notebook, by):
+    members = [f"{number:x}" for number in range(2_500)]
+    create_note(notebook, by, title="Long", metadata={"members": members})
+
+    assert found(operator, **{"metadata.members": [members[0], members[-1]]}) == ["Long"]
+    assert found(operator, **{"metadata.members": "9c4"}) == []
+    notebook.refresh_from_db()
+    assert list(problems(notebook)) == []
+
+
 def test_filters_go_together_and_with_everything_else(operator, notebook, by):
     for number in range(6):
         metadata = {"parity": ["even", "odd"][number % 2], "tens": [str(number), "all"]}
