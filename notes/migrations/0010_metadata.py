@@ -9,7 +9,7 @@ REVISION = "ALTER TABLE notes_revision ADD COLUMN metadata text NULL DEFAULT '{}
 
 def raise_format(apps, schema_editor):
     """The index of notes without metadata is as it was."""
-    apps.get_model("notes", "Notebook").objects.filter(search_format=2).update(search_format=3)
+    apps.get_model("notes", "Notebook").objects.filter(search_format=3).update(search_format=4)
 
 
 class Migration(migrations.Migration):
