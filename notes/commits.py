@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import OperationalError, connection, transaction
 
-from notes import databases, turns
+from notes import databases
 from notes.databases import FAULTS, PATIENCE_SECONDS, TooManyWriters
 
 # So that nobody waits for long: neither those of the group, nor other writers.
@@ -118,7 +118,6 @@ def committed(carry_out: Callable[[], Any]) -> Any:
             return carry_out()
         finally:
             writes.pass_on()
-    turns.step_aside()
     if not write.called.acquire(timeout=PATIENCE_SECONDS):
         if writes.leave(write):
             raise TooManyWriters("database is locked by other writers of this process")

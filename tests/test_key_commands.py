@@ -45,6 +45,7 @@ def test_create_key_prints_the_key_alone_and_it_opens_the_notebook(work, capsys)
         "name": "phone",
         "level": "write",
         "notebook": "work",
+        "epoch": str(work.epoch),
         "expires_at": None,
     }
     assert ApiKey.objects.get().created_by == "create_key"
