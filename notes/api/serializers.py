@@ -272,6 +272,9 @@ class ChangesSerializer(serializers.Serializer):
 class RevisionSerializer(serializers.ModelSerializer):
     """One write in a note's history."""
 
+    action = serializers.CharField(
+        read_only=True, help_text="`create`, `edit`, `trash`, `restore` or `purge`; more may be added."
+    )
     changed = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="What the write changed.")
 
     class Meta:
