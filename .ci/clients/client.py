@@ -7,14 +7,14 @@ from uuid import uuid4
 from generated.notes_client import AuthenticatedClient
 from generated.notes_client.api.changes import list_changes
 from generated.notes_client.api.notes import create_note, list_notes, patch_note, trash_note
-from generated.notes_client.models import NewNoteRequest, PatchedNoteRequest, Problem
+from generated.notes_client.models import NewNoteRequest, NewNoteRequestMetadata, PatchedNoteRequest, Problem
 from generated.notes_client.types import UNSET
 
 TAG = "python"
 
 
 def create(client, title, idempotency_key):
-    body = NewNoteRequest(title=title, tags=[TAG])
+    body = NewNoteRequest(title=title, tags=[TAG], metadata=NewNoteRequestMetadata.from_dict({"client": TAG}))
     answer = create_note.sync_detailed(client=client, body=body, idempotency_key=idempotency_key)
     assert answer.status_code == 201, answer
     return answer
@@ -37,6 +37,7 @@ def edits_with_a_precondition_and_meets_a_412(client, note, etag):
     edited = patch(etag, body="First\n")
     renamed = patch(edited.headers["ETag"], title="Plan B")
     assert (renamed.parsed.title, renamed.parsed.body) == ("Plan B", "First\n")
+    assert renamed.parsed.metadata.to_dict() == {"client": TAG}
 
     late = patch(etag, title="Late")
     assert late.status_code == 412

@@ -16,7 +16,7 @@ const client = createClient<paths>({ baseUrl: url, headers: { "X-API-Key": key }
 async function create(title: string, idempotencyKey: string) {
   const { data, error, response } = await client.POST("/api/v1/notes", {
     params: { header: { "Idempotency-Key": idempotencyKey } },
-    body: { title, tags: [TAG] },
+    body: { title, tags: [TAG], metadata: { client: TAG } },
   });
   assert(data, error?.detail);
   return { note: data, etag: response.headers.get("ETag") ?? "", response };
@@ -40,6 +40,7 @@ async function editsWithAPreconditionAndMeetsA412(id: string, etag: string) {
   const renamed = await patch(edited.response.headers.get("ETag") ?? "", { title: "Plan B" });
   assert.equal(renamed.data?.title, "Plan B");
   assert.equal(renamed.data.body, "First\n");
+  assert.deepEqual(renamed.data.metadata, { client: TAG });
 
   const late = await patch(etag, { title: "Late" });
   assert.equal(late.response.status, 412);

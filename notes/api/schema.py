@@ -345,24 +345,30 @@ def add_examples(paths, examples):
 
 
 def describe_batch(schemas):
-    """Describe what each operation of a batch takes besides the four names of its own, and how many there may be."""
+    """Describe what each operation of a batch takes besides the four names of its own, and how many there may be.
+
+    Each has a schema of its own, by which generated clients name a class.
+    """
     own = schemas["BatchItemRequest"]["properties"]
-    variants = []
+    mapping = {}
     for op, write in BATCH.items():
         content = schemas[write.content] if write.content else {"properties": {}}
         named = [] if op == "create" else ["id"]
-        variants.append(
-            {
-                "type": "object",
-                "title": op,
-                "properties": {**own, "op": {"type": "string", "enum": [op]}, **content["properties"]},
-                "required": ["op", *named, *content.get("required", [])],
-                "additionalProperties": False,
-            }
-        )
+        name = f"Batch{op.title()}Request"
+        mapping[op] = f"#/components/schemas/{name}"
+        schemas[name] = {
+            "type": "object",
+            "description": f"The operation `{op}` of a batch.",
+            "properties": {**own, "op": {"type": "string", "enum": [op]}, **content["properties"]},
+            "required": ["op", *named, *content.get("required", [])],
+            "additionalProperties": False,
+        }
         if op == "create":
-            del variants[-1]["properties"]["if_match"], variants[-1]["properties"]["epoch"]
-    schemas["BatchItemRequest"] = {"oneOf": variants}
-    # Each variant names its one `op` itself.
+            del schemas[name]["properties"]["if_match"], schemas[name]["properties"]["epoch"]
+    schemas["BatchItemRequest"] = {
+        "oneOf": [{"$ref": schema} for schema in mapping.values()],
+        "discriminator": {"propertyName": "op", "mapping": mapping},
+    }
+    # Each operation names its one `op` itself.
     del schemas["OpEnum"]
     schemas["BatchRequest"]["properties"]["operations"].update(minItems=1, maxItems=100)
