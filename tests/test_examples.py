@@ -72,12 +72,14 @@ def recorded_operations(client, clock):
         return parts["answer"]
 
     shopping = {"title": "Shopping list", "body": "- milk\n- bread\n", "tags": ["home"]}
+    shopping["metadata"] = {"shop": "Corner", "done": False}
     note = send(f"POST {NOTES}", shopping)["id"]
     shown[note] = NOTE
     send(f"GET {NOTES}", q="milk")
     by_id = f"{NOTES}/{{id}}"
     send(f"GET {by_id}", note=note)
-    send(f"PATCH {by_id}", {"tags": ["home", "weekend"]}, note=note, headers={"If-Match": '"1-421ea4eb"'})
+    changes = {"tags": ["home", "weekend"], "metadata": {"done": True, "shop": None}}
+    send(f"PATCH {by_id}", changes, note=note, headers={"If-Match": '"1-421ea4eb"'})
     send(f"PUT {by_id}", {**shopping, "body": "- oat milk\n- bread\n"}, note=note)
     send(f"POST {by_id}/append", {"text": "- butter\n"}, note=note)
     send(f"POST {by_id}/prepend", {"text": "For Saturday:\n"}, note=note)

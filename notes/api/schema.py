@@ -340,8 +340,9 @@ def add_examples(paths, examples):
             bodies = [("request", operation.get("requestBody", {}))]
             bodies += [("answer", operation["responses"].get(status, {})) for status in ("200", "201")]
             for name, body in bodies:
-                if name in example and JSON in body.get("content", {}):
-                    body["content"][JSON]["example"] = example[name]
+                for media_type, content in body.get("content", {}).items():
+                    if name in example and media_type.endswith("json"):
+                        content["example"] = example[name]
 
 
 def describe_batch(schemas):
