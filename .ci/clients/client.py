@@ -7,14 +7,14 @@ from uuid import uuid4
 from generated.notes_client import AuthenticatedClient
 from generated.notes_client.api.changes import list_changes
 from generated.notes_client.api.notes import create_note, list_notes, patch_note, trash_note
-from generated.notes_client.models import NewNoteRequest, NewNoteRequestMetadata, PatchedNoteRequest, Problem
+from generated.notes_client.models import Metadata, NewNoteRequest, PatchedNoteRequest, Problem
 from generated.notes_client.types import UNSET
 
 TAG = "python"
 
 
 def create(client, title, idempotency_key):
-    body = NewNoteRequest(title=title, tags=[TAG], metadata=NewNoteRequestMetadata.from_dict({"client": TAG}))
+    body = NewNoteRequest(title=title, tags=[TAG], metadata=Metadata.from_dict({"client": TAG}))
     answer = create_note.sync_detailed(client=client, body=body, idempotency_key=idempotency_key)
     assert answer.status_code == 201, answer
     return answer
