@@ -1,4 +1,4 @@
-"""A folder of Markdown files, each read as a NoteFile. No ORM."""
+"""Markdown texts as notes, and notes as Markdown texts: one reader and one writer. No ORM."""
 
 import json
 import os
@@ -21,14 +21,32 @@ from notes import content
 # change it.
 FILE_NAMESPACE = uuid.UUID("058d4a61-6dae-4d25-aef2-c7951917f553")
 
-MAX_FRONT_MATTER_BYTES = 65_536
+# Enough for whatever a note may hold: six characters for each that is escaped.
+MAX_FRONT_MATTER_BYTES = 131_072
 MAX_YAML_DEPTH = 10
 CREATED_KEYS = ["date", "created", "created_at"]
 UPDATED_KEYS = ["updated", "modified", "updated_at"]
 
 
 class Unusable(Exception):
-    """Why a file cannot be a note, in words for its owner."""
+    """Why a text cannot be a note, in words for its owner. `field` is the name in the front matter that is wrong."""
+
+    def __init__(self, reason, field=""):
+        super().__init__(reason)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class NoteText:
+    """What a Markdown text says of a note. An id, a title or a date that it does not say is None."""
+
+    id: str | None
+    title: str | None
+    body: str
+    tags: list
+    metadata: dict
+    created_at: datetime | None
+    updated_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -107,7 +125,7 @@ def markdown_paths(folder):
 
 
 def read_note(path, relative, source):
-    """Return the NoteFile, or raise Unusable. The body is the file's text without its front matter, unaltered."""
+    """Return the NoteFile, or raise Unusable."""
     try:
         relative.encode()
     except UnicodeEncodeError:
@@ -123,25 +141,48 @@ def read_note(path, relative, source):
     if len(encoded) > max_bytes:
         raise Unusable(f"it is longer than {max_bytes} bytes")
     try:
-        # utf-8-sig drops the byte order mark, which is not part of the text.
-        text = encoded.decode("utf-8-sig")
+        text = encoded.decode()
     except UnicodeDecodeError as error:
         raise Unusable(f"it is not UTF-8: {error.reason}") from None
 
-    front_matter, body = split_front_matter(text)
-    known = {name.lower(): value for name, value in front_matter.items()}
-    created_at, updated_at = dates(known, modified_at)
-    metadata, left_out = metadata_of(front_matter, known)
+    said = read_text(text)
+    # Take the file's name as its owner wrote it: `e-mail` and `2024-05-01` keep their hyphens.
+    title = said.title or next(name for name in (path.stem, path.name) if content.is_visible(name))
+    created_at, updated_at = dates(said, modified_at)
+    metadata, left_out = within_limits(said.metadata)
     return NoteFile(
         path=relative,
-        title=title_of(known, body, path),
-        body=held_to(content.body, body),
-        tags=tags_of(known),
+        title=held_to(content.title, title),
+        body=held_to(content.body, said.body),
+        tags=held_to(content.tags, said.tags),
         metadata=metadata,
         created_at=created_at,
         updated_at=updated_at,
         source=source,
         left_out=tuple(left_out),
+    )
+
+
+def read_text(text, *, with_id=False):
+    """Return the NoteText, or raise Unusable. The body is the text without its front matter, unaltered.
+
+    Limits are not checked: a note may keep what it holds, and this text may be what it holds. `id` is metadata as all
+    other names are, unless `with_id`.
+    """
+    # A byte order mark at the beginning is not part of the text.
+    front_matter, body = split_front_matter(text.removeprefix("\ufeff"))
+    known = {name.lower(): value for name, value in front_matter.items()}
+    places = {"title", "tags", name_of_date(known, CREATED_KEYS), name_of_date(known, UPDATED_KEYS)}
+    if with_id:
+        places.add("id")
+    return NoteText(
+        id=known.get("id") if with_id else None,
+        title=title_of(known, body),
+        body=body,
+        tags=tags_of(known),
+        metadata=metadata_of(front_matter, places),
+        created_at=date_of(known, CREATED_KEYS),
+        updated_at=date_of(known, UPDATED_KEYS),
     )
 
 
@@ -238,13 +279,11 @@ def refuse_bombs(block):
             raise Unusable(f"the front matter is nested deeper than {MAX_YAML_DEPTH} levels")
 
 
-def title_of(known, body, path):
+def title_of(known, body):
     title = known.get("title")
     if title is not None and not isinstance(title, str):
-        raise Unusable("the title in the front matter is not text")
-    # Take the file's name as its owner wrote it: `e-mail` and `2024-05-01` keep their hyphens.
-    sources = [(title or "").strip(), first_heading(body), path.stem, path.name]
-    return held_to(content.title, next(source for source in sources if content.is_visible(source)))
+        raise Unusable("the title in the front matter is not text", "title")
+    return title if content.is_visible(title or "") else first_heading(body) or None
 
 
 FENCE = re.compile(r"(`{3,}|~{3,})([^\n]*)")
@@ -283,25 +322,34 @@ def tags_of(known):
     if isinstance(names, str):
         names = content.split_tags(names)
     if not isinstance(names, list):
-        raise Unusable("the tags are neither a list nor text with commas")
+        raise Unusable("the tags are neither a list nor text with commas", "tags")
     # Templates leave `- ` with nothing after it.
     names = [name for name in names if name is not None and name != ""]
     if not all(isinstance(name, str) for name in names):
-        raise Unusable("a tag is not text")
-    return held_to(content.tags, names)
+        raise Unusable("a tag is not text", "tags")
+    return names
 
 
-def metadata_of(front_matter, known):
-    """Return (metadata, the names that are over a limit of it): all but title, tags and the dates that are used."""
-    used = {"title", "tags", name_of_date(known, CREATED_KEYS), name_of_date(known, UPDATED_KEYS)}
-    metadata, left_out = {}, []
+def metadata_of(front_matter, places):
+    """Return all but the names that have places of their own. `metadata` holds names that would be taken for those."""
+    metadata = {}
     for name, value in front_matter.items():
-        if name.lower() not in used:
-            try:
-                metadata = content.metadata({**metadata, name: metadata_value(value)})
-            except content.NotAllowed:
-                left_out.append(name)
-    return metadata, left_out
+        if name.lower() == "metadata" and isinstance(value, dict):
+            metadata |= {str(inner): metadata_value(member) for inner, member in value.items()}
+        elif name.lower() not in places:
+            metadata[name] = metadata_value(value)
+    return metadata
+
+
+def within_limits(metadata):
+    """Return (what a note may hold of this metadata, the names that are over a limit)."""
+    kept, left_out = {}, []
+    for name, value in metadata.items():
+        try:
+            kept = content.metadata({**kept, name: value})
+        except content.NotAllowed:
+            left_out.append(name)
+    return kept, left_out
 
 
 def metadata_value(value):
@@ -333,9 +381,9 @@ def typed(scalar):
     return value if content.metadata_text(value).decode() == scalar else str(scalar)
 
 
-def dates(known, modified_at):
+def dates(said, modified_at):
     """Return (created_at, updated_at). `modified_at`, the file's own time, is used for a missing date."""
-    created_at, updated_at = date_of(known, CREATED_KEYS), date_of(known, UPDATED_KEYS)
+    created_at, updated_at = said.created_at, said.updated_at
     if created_at and updated_at:
         return created_at, updated_at
     try:
@@ -363,4 +411,47 @@ def date_of(known, names):
         moment = parse_datetime(text) or datetime.combine(parse_date(text), time())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (AttributeError, TypeError, ValueError, OverflowError):
-        raise Unusable(f"`{name}` is no date; write 2024-05-31 or 2024-05-31T12:00:00Z") from None
+        raise Unusable(f"`{name}` is no date; write 2024-05-31 or 2024-05-31T12:00:00Z", name) from None
+
+
+# Writing
+
+
+# These names in front matter have places of their own.
+PLACES = {"id", "title", "tags", "metadata", *CREATED_KEYS, *UPDATED_KEYS}
+# A name that no version of YAML takes for anything but text.
+PLAIN_NAME = re.compile(r"(?!(?:null|true|false|yes|no|on|off|y|n)\Z)[a-z_][a-z0-9_-]*", re.IGNORECASE)
+# What YAML reads as a break between lines, or refuses, even in double quotes. JSON writes it as it is.
+NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+def write_text(note):
+    """Return the text that `read_text` reads as this note, which is a dict as the API shows it.
+
+    The body follows the front matter byte for byte, even if it begins with front matter of its own.
+    """
+    taken = {name: value for name, value in note["metadata"].items() if name.lower() in PLACES}
+    lines = [
+        f"id: {note['id']}",
+        f"title: {as_yaml(note['title'])}",
+        f"tags: {as_yaml(note['tags'])}",
+        f"created_at: {note['created_at']}",
+        f"updated_at: {note['updated_at']}",
+        *(as_member(name, value) for name, value in note["metadata"].items() if name not in taken),
+    ]
+    if taken:
+        lines.append(f"metadata: {as_yaml(taken)}")
+    return "\n".join(["---", *lines, "---", note["body"]])
+
+
+def as_member(name, value):
+    return f"{name if PLAIN_NAME.fullmatch(name) else as_yaml(name)}: {as_yaml(value)}"
+
+
+def as_yaml(value):
+    """Return the value as JSON, which is YAML too: no reader takes a text in quotes for a number or a date."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(as_yaml, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{as_yaml(name)}: {as_yaml(member)}' for name, member in value.items())}}}"
+    return NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", content.metadata_text(value).decode())

@@ -143,7 +143,8 @@ def key_header(text):
 def test_what_is_asked_for_the_third_time_is_answered_without_a_view_and_by_one_query(
     service, note, callers, who, method, django_assert_num_queries
 ):
-    for path in (NOTES, f"{NOTES}?limit=1&omit=body", f"{NOTES}?q=plan", address(note), f"{CHANGES}?since=0"):
+    of_note = address(note), f"{address(note)}.md"
+    for path in (NOTES, f"{NOTES}?limit=1&omit=body", f"{NOTES}?q=plan", *of_note, f"{CHANGES}?since=0"):
         kept = service.warm(path, method, **callers[who])
 
         with django_assert_num_queries(1):
@@ -153,7 +154,7 @@ def test_what_is_asked_for_the_third_time_is_answered_without_a_view_and_by_one_
 
 
 def test_a_304_is_given_again(service, note):
-    for path in (NOTES, address(note)):
+    for path in (NOTES, address(note), f"{address(note)}.md"):
         if_none_match = {"HTTP_IF_NONE_MATCH": service.ask(path)["ETag"]}
 
         kept = service.warm(path, **if_none_match)

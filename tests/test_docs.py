@@ -152,9 +152,10 @@ def test_the_examples_with_curl_run(block, transactional_db, notebook, tmp_path)
         run = subprocess.run(["sh", "-euc", script + script], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert run.returncode == 0, run.stderr
-    # Each time: the answer to the first request, a hit and a change.
-    assert run.stdout.count('"body":"My first note"') == 6
-    assert list(Note.objects.values_list("title", flat=True)) == ["Hello"]
+    if block in README:
+        # Each time: the answer to the first request, a hit and a change.
+        assert run.stdout.count('"body":"My first note"') == 6
+        assert list(Note.objects.values_list("title", flat=True)) == ["Hello"]
 
 
 def test_every_room_is_in_the_design():

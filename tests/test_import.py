@@ -209,7 +209,7 @@ def test_dates_come_from_front_matter_and_else_from_the_file(folder, front_matte
         ("---\na: &a [x, x]\nb: &b [*a, *a]\ntags: [*b, *b]\n---\n", "the front matter has a YAML alias"),
         ("---\na: &a {<<: *a}\n---\n", "the front matter has a YAML alias"),
         ("---\na: " + "[" * 60_000 + "\n---\n", "the front matter is nested deeper"),
-        ("---\na: " + "x" * 70_000 + "\n---\n", "the front matter is longer"),
+        ("---\na: " + "x" * 140_000 + "\n---\n", "the front matter is longer"),
         ("---\ntitle: [a]\n---\n", "the title in the front matter is not text"),
         ('---\ntitle: "a\\0b"\n---\n', "A title has no NUL character"),
         ("---\ntags: {a: b}\n---\n", "the tags are neither a list"),

@@ -44,6 +44,11 @@ TABLE = """
   PUT PATCH               401     401   403    200    200     404      200      200     403     403      403
   DELETE                  401     401   403    204    204     404      204      204     403     403      403
 
+/api/v1/notes/{id}.md
+  GET HEAD              200/401   401   200    200    200     404      200      200     200   200/403    200
+  OPTIONS               200/401   401   200    200    200     200      200      200     200   200/403    200
+  POST PUT PATCH DELETE   401     401   403    405    405     405      405      405     403     403      403
+
 /api/v1/notes/{id}/restore
 /api/v1/notes/{id}/append
 /api/v1/notes/{id}/prepend
@@ -186,7 +191,13 @@ def routed():
     """Return the path of every route outside the admin, as the table writes it."""
     found = set()
     for route, _ in routes(get_resolver().url_patterns):
-        path = simplify_regex(route).replace("<", "{").replace(">", "}").replace("{var}", "/nothing-here")
+        path = (
+            simplify_regex(route)
+            .replace("\\.", ".")
+            .replace("<", "{")
+            .replace(">", "}")
+            .replace("{var}", "/nothing-here")
+        )
         found.add(path.rstrip("/") if path.startswith("/api/") else path)
     return found
 

@@ -139,6 +139,7 @@ def test_operations_have_the_names_that_generated_clients_call(operations):
         "listNotes": "GET /api/v1/notes",
         "createNote": "POST /api/v1/notes",
         "getNote": "GET /api/v1/notes/{id}",
+        "getNoteAsMarkdown": "GET /api/v1/notes/{id}.md",
         "replaceNote": "PUT /api/v1/notes/{id}",
         "patchNote": "PATCH /api/v1/notes/{id}",
         "trashNote": "DELETE /api/v1/notes/{id}",
@@ -268,17 +269,22 @@ def test_every_error_is_the_one_error_body(document):
 
 def test_every_request_schema_refuses_unknown_fields(document, operations):
     for name, operation in operations.items():
-        for content in operation.get("requestBody", {}).get("content", {}).values():
+        if "requestBody" in operation:
+            content = operation["requestBody"]["content"]["application/json"]
             schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
             assert schema.get("additionalProperties") is False, name
 
 
-def test_requests_are_described_as_json_alone(operations):
+def test_forms_are_not_described_and_text_where_it_is_taken(operations):
+    note = "/api/v1/notes/{id}"
+    take_text = {"POST /api/v1/notes", f"PUT {note}", f"POST {note}/append", f"POST {note}/prepend"}
+
     for name, operation in operations.items():
-        taken = (
-            {"application/json", "application/merge-patch+json"} if name.startswith("PATCH") else {"application/json"}
-        )
-        assert set(operation.get("requestBody", {}).get("content", {})) <= taken, name
+        content = operation.get("requestBody", {}).get("content", {})
+        text = {"text/markdown", "text/plain"} if name in take_text else set()
+        patch = {"application/merge-patch+json"} if name.startswith("PATCH") else set()
+        assert content.keys() in (set(), {"application/json"} | patch | text), name
+        assert all(content[media_type]["schema"]["type"] == "string" for media_type in text), name
 
 
 def test_no_generated_client_sends_what_its_user_left_out(document):
@@ -312,7 +318,7 @@ def test_every_request_and_every_answer_with_a_body_has_its_example(operations):
         bodies = [operation.get("requestBody", {}), *(operation["responses"].get(code, {}) for code in ("200", "201"))]
         for body in bodies:
             for media_type, content in body.get("content", {}).items():
-                assert "example" in content or not media_type.endswith("json"), (name, media_type)
+                assert "example" in content or "example" in content["schema"], (name, media_type)
 
 
 def test_an_error_has_an_example_of_each_code_that_an_operation_knows(document):

@@ -100,8 +100,8 @@ class NotebookView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in getattr(request, "rate_limit", {}).items():
             response[name] = value
-        if response.accepted_renderer.format != "json":
-            # An ETag names the JSON, so the browsable API's page has none.
+        if response.accepted_renderer.format == "api":
+            # An ETag names the JSON or the Markdown, so the browsable API's page has none.
             response.headers.pop("ETag", None)
         elif response.status_code in {200, 304}:
             response.again = self.again(request)
@@ -172,7 +172,8 @@ class WritingView(NotebookView):
             response = Response(status=outcome.status)
         else:
             response = Response(NoteSerializer(outcome.note).data, status=outcome.status)
-        response["ETag"] = entity_tag(tag_of_note(outcome.note.revision, self.notebook.epoch))
+        renderer_format = self.request.accepted_renderer.format
+        response["ETag"] = entity_tag(tag_of_note(outcome.note.revision, self.notebook.epoch, renderer_format))
         if outcome.status == status.HTTP_201_CREATED:
             address = reverse("note-detail", kwargs={"id": str(outcome.note.uuid)})
             response["Location"] = self.request.build_absolute_uri(address)

@@ -119,13 +119,17 @@ def raise_409_if_taken(uuid, taken):
 
 
 @raises(NotFound, IdTaken, PreconditionFailed, PreconditionRequired)
-def update(door, note_id, fields, expected):
+def update(door, note_id, fields, expected, *, body_alone=False):
+    """Replace the note. With `body_alone`, a note that is there keeps all but its body."""
     raise_428_if_unconditional(expected)
     uuid = parsed_uuid(note_id)
     if expected == Expected(if_none_match=ANY) and uuid and not rows_with(door.notebook, uuid):
         return created(door, {**valid(PutNoteSerializer, fields, Note(uuid=uuid)), "uuid": uuid})
     note = expected_note(door, note_id, expected)
-    door.edit(note, **valid(NoteSerializer, fields, note))
+    if body_alone:
+        # An empty body reaches no parser.
+        fields = {"body": fields.get("body", "")}
+    door.edit(note, **valid(NoteSerializer, fields, note, partial=body_alone))
     return Outcome(200, note)
 
 

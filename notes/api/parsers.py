@@ -1,4 +1,6 @@
-"""Parsers of bodies: strict JSON, and the forms of the browsable API, parsed into the dict that JSON would give.
+"""Parsers of bodies: strict JSON, Markdown, plain text, and the forms of the browsable API.
+
+Each gives the dict that JSON would give.
 
 JSON follows RFC 8259 and RFC 7493: where a lenient parser would guess, this one answers 400.
 """
@@ -10,9 +12,11 @@ import re
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 
+from notes import markdown
 from notes.api.problems import RequestTooLarge
+from notes.api.representation import utc_text
 from notes.content import NotAllowed, refuse_unstorable, split_tags
 
 MAX_DEPTH = 20
@@ -32,19 +36,7 @@ class StrictJSONParser(JSONParser):
         Raises ParseError if the body is not UTF-8 or not JSON, UnsupportedMediaType if its Content-Type says so, and
         RequestTooLarge over NOTES_MAX_REQUEST_BYTES.
         """
-        # DRF matches content types like Accept, so `*/*` would reach this parser.
-        if "*" in media_type:
-            raise UnsupportedMediaType(media_type)
-        charset = parser_context["request"].content_params.get("charset", "utf-8")
-        if charset.lower() not in {"utf-8", "utf8"}:
-            raise UnsupportedMediaType(media_type, detail=f"JSON is UTF-8; charset={charset} is not supported.")
-        body = stream.read(settings.NOTES_MAX_REQUEST_BYTES + 1)
-        if len(body) > settings.NOTES_MAX_REQUEST_BYTES:
-            raise RequestTooLarge
-        try:
-            return json_in(body.decode("utf-8"))
-        except UnicodeDecodeError:
-            raise ParseError("The body is not valid UTF-8.") from None
+        return json_in(text_in(stream, media_type, parser_context["request"]))
 
 
 class MergePatchParser(StrictJSONParser):
@@ -72,6 +64,77 @@ def json_in(text):
         raise ParseError(f"The body is not JSON: {error}") from None
     refuse_unstorable_in(document)
     return document
+
+
+def text_in(stream, media_type, request):
+    """Return the body as text. Raise for another charset than UTF-8, and over NOTES_MAX_REQUEST_BYTES."""
+    # DRF matches content types like Accept, so `*/*` would reach a parser.
+    if "*" in media_type:
+        raise UnsupportedMediaType(media_type)
+    charset = request.content_params.get("charset", "utf-8")
+    if charset.lower() not in {"utf-8", "utf8"}:
+        raise UnsupportedMediaType(media_type, detail=f"A body is UTF-8; charset={charset} is not supported.")
+    body = stream.read(settings.NOTES_MAX_REQUEST_BYTES + 1)
+    if len(body) > settings.NOTES_MAX_REQUEST_BYTES:
+        raise RequestTooLarge
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ParseError("The body is not valid UTF-8.") from None
+
+
+class PlainTextParser(BaseParser):
+    """A body alone. A new note takes its title from the first heading."""
+
+    media_type = "text/plain"
+
+    def parse(self, stream, media_type=None, parser_context=None):
+        fields = self.fields_of(text_in(stream, media_type, parser_context["request"]))
+        refuse_unstorable_in(fields)
+        return fields
+
+    def fields_of(self, text):
+        title = markdown.first_heading(text)
+        return {"body": text, **({"title": title} if title else {})}
+
+
+def is_plain_text(request):
+    return request.content_type.partition(";")[0].strip().lower() == PlainTextParser.media_type
+
+
+class MarkdownParser(PlainTextParser):
+    """A note as Markdown, with or without front matter (RFC 7763)."""
+
+    media_type = "text/markdown"
+
+    def fields_of(self, text):
+        try:
+            said = markdown.read_text(text, with_id=True)
+        except markdown.Unusable as error:
+            reason = f"{error}."
+            detail = reason[0].upper() + reason[1:]
+            raise ValidationError({error.field: [detail]}) if error.field else ParseError(detail) from None
+        fields = {
+            "id": said.id,
+            "title": said.title,
+            "body": said.body,
+            "tags": said.tags,
+            "metadata": said.metadata,
+            "created_at": utc_text(said.created_at),
+            "updated_at": utc_text(said.updated_at),
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+class AddedPlainTextParser(PlainTextParser):
+    """Text to be added to a body. It is never read as front matter."""
+
+    def fields_of(self, text):
+        return {"text": text}
+
+
+class AddedMarkdownParser(AddedPlainTextParser):
+    media_type = "text/markdown"
 
 
 class FormParser(MultiPartParser):

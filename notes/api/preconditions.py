@@ -27,10 +27,10 @@ class Expected:
     def of(cls, request):
         """Return the conditions of the request's headers. A malformed one is a 400 that names its header.
 
-        A read of the browsable API's page ignores them. An ETag names the JSON, but a browser also sends it for the
-        page at the same address: after a 304 the browser would show its cached JSON.
+        A read of the browsable API's page ignores them. An ETag names the JSON or the Markdown, but a browser also
+        sends it for the page at the same address: after a 304 the browser would show what it has cached of those.
         """
-        if request.method in SAFE_METHODS and request.accepted_renderer.format != "json":
+        if request.method in SAFE_METHODS and request.accepted_renderer.format == "api":
             return cls()
         return cls(
             entity_tags("If-Match", request.META.get("HTTP_IF_MATCH")),
@@ -68,24 +68,28 @@ def entity_tag(tag):
     return f'"{tag}"'
 
 
-def tag_of_note(revision, epoch):
+def tag_of_note(revision, epoch, renderer_format="json"):
     """Return the entity-tag of a note after this write, without its quotes.
 
-    After a restore from a backup the same numbers are given again, so a number alone could match another state.
+    After a restore from a backup the same numbers are given again, so a number alone could match another state. The
+    Markdown has a tag of its own, since other bytes may not have the same one (RFC 9110, 8.8.3.3).
     """
-    return f"{revision}-{epoch.hex[:8]}"
+    return f"{revision}-{epoch.hex[:8]}{'-md' if renderer_format == 'md' else ''}"
 
 
-def includes(tags, tag):
-    return tags == ANY or tag in tags
+def includes(tags, *either):
+    return tags == ANY or not tags.isdisjoint(either)
 
 
 def raise_412_if_changed(expected, note, epoch):
-    """Refuse a write if the note is not as the client expects. `note` must be read under the notebook's lock."""
-    tag = tag_of_note(note.revision, epoch)
-    if expected.if_match is not None and not includes(expected.if_match, tag):
+    """Refuse a write if the note is not as the client expects. `note` must be read under the notebook's lock.
+
+    The client may have read the note as JSON or as Markdown: either tag names its state.
+    """
+    tag, of_markdown = tag_of_note(note.revision, epoch), tag_of_note(note.revision, epoch, "md")
+    if expected.if_match is not None and not includes(expected.if_match, tag, of_markdown):
         raise_412(note, tag, "The note has changed since you read it. `current` is what it is now.")
-    if expected.if_none_match is not None and includes(expected.if_none_match, tag):
+    if expected.if_none_match is not None and includes(expected.if_none_match, tag, of_markdown):
         raise_412(note, tag, "There is such a note already. `current` is what it is now.")
 
 

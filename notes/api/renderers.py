@@ -1,8 +1,10 @@
-"""JSON answers."""
+"""Answers as JSON, and a note as Markdown."""
 
 import orjson
 from rest_framework import renderers
 from rest_framework.utils.encoders import JSONEncoder
+
+from notes import markdown
 
 OTHER = JSONEncoder().default
 
@@ -15,3 +17,13 @@ class JSONRenderer(renderers.JSONRenderer):
         if data is None or is_indented:
             return super().render(data, accepted_media_type, renderer_context)
         return orjson.dumps(data, OTHER, orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+class MarkdownRenderer(renderers.BaseRenderer):
+    """Writes one note, as the serializer shows it (RFC 7763)."""
+
+    media_type = "text/markdown"
+    format = "md"
+
+    def render(self, data, accepted_media_type=None, renderer_context=None):
+        return b"" if data is None else markdown.write_text(data).encode()

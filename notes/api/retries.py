@@ -11,6 +11,7 @@ from django.utils.crypto import salted_hmac
 from rest_framework.exceptions import ValidationError
 
 from notes.api.operations import Outcome
+from notes.api.parsers import PlainTextParser, is_plain_text
 from notes.api.preconditions import CONDITIONS
 from notes.api.problems import KeyUsedForAnotherRequest, NoLongerKept
 from notes.models import Receipt
@@ -51,6 +52,9 @@ def digest_of(request):
         *(request.headers.get(name) for name in CONDITIONS),
         request.data,
     ]
+    if is_plain_text(request):
+        # The same content as JSON is another write: a PUT of JSON replaces the tags too.
+        parts.append(PlainTextParser.media_type)
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return salted_hmac("notes.receipt", digest, algorithm="sha256").hexdigest()
 

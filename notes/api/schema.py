@@ -153,12 +153,30 @@ def group_of(path):
 
 
 TEXT = {"type": "string"}
+# What a text holds, by its media type. The fields that JSON has are in it.
+NOTE_AS_TEXT = {
+    "text/markdown": {
+        **TEXT,
+        "description": "Front matter (YAML) with title, tags, dates and metadata, and the body.",
+        "example": "---\ntitle: Shopping list\ntags: [home]\n---\n- milk\n- bread\n",
+    },
+    "text/plain": {**TEXT, "description": "The body alone.", "example": "# Shopping list\n- milk\n"},
+}
+ADDED_TEXT = {
+    **TEXT,
+    "minLength": 1,
+    "description": "Added as it is. It is never read as front matter.",
+    "example": "- bread\n",
+}
 SECONDS = {"type": "integer", "minimum": 0}
 # name: (schema, description). CORS_EXPOSE_HEADERS lets web pages see them.
 HEADERS = {
     "Accept-Patch": (TEXT, "There where a PATCH was refused: the media types that it may have."),
     "Allow": (TEXT, "The methods that this address takes."),
-    "ETag": (TEXT, 'Names this state, for If-Match and If-None-Match; of a note as `"41-421ea4eb"`.'),
+    "ETag": (
+        TEXT,
+        'Names this state, for If-Match and If-None-Match; of a note as `"41-421ea4eb"`, `"41-421ea4eb-md"` as text.',
+    ),
     "Link": (TEXT, 'The next and the previous page, as in the body: `<…>; rel="next"`. Not there if it would be long.'),
     "Location": ({"type": "string", "format": "uri"}, "The address of the new note."),
     "Idempotency-Replayed": ({"type": "string", "enum": ["true"]}, "There where the answer is that of an earlier try."),
@@ -213,6 +231,10 @@ class Schema(AutoSchema):
 
     def get_tags(self):
         return [group_of(self.path)]
+
+    def _get_format_parameters(self):
+        """`Accept` says which representation is wanted, and `.md` for those who cannot send it."""
+        return []
 
     def get_auth(self):
         """Whether a read needs a key depends on NOTES_PUBLIC_READS."""
@@ -302,9 +324,11 @@ def finish(result, generator, request, public):
         for method, operation in path.items():
             if "requestBody" in operation:
                 operation["requestBody"]["required"] = True
+                describe_texts(operation["requestBody"])
             for status, response in operation["responses"].items():
                 if "$ref" not in response:
                     response["description"] = response["description"] or DONE[status]
+                    describe_texts(response)
                     response["headers"] = headers(*header_names(method, operation, status, response))
     describe_batch(schemas)
     add_examples(result["paths"], examples["operations"])
@@ -343,6 +367,14 @@ def add_examples(paths, examples):
                 for media_type, content in body.get("content", {}).items():
                     if name in example and media_type.endswith("json"):
                         content["example"] = example[name]
+
+
+def describe_texts(body):
+    """Replace the schema of the JSON where a body is text."""
+    for media_type, content in body.get("content", {}).items():
+        if media_type in NOTE_AS_TEXT:
+            is_added = content["schema"] == {"$ref": "#/components/schemas/TextRequest"}
+            content["schema"] = ADDED_TEXT if is_added else NOTE_AS_TEXT[media_type]
 
 
 def describe_batch(schemas):

@@ -1,7 +1,7 @@
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from notes.api.views import health, history, keys, notes, site, sync, tags
+from notes.api.views import health, history, keys, markdown, notes, site, sync, tags
 
 
 class Router(SimpleRouter):
@@ -21,6 +21,10 @@ router.register("keys", keys.KeyViewSet, basename="key")
 revisions = r"^notes/(?P<id>[^/]+)/revisions"
 
 v1 = [
+    # Before the router's own, whose id may be any text.
+    re_path(
+        r"^notes/(?P<id>[^/]+)\.md/?$", markdown.MarkdownNoteViewSet.as_view({"get": "retrieve"}), name="note-markdown"
+    ),
     *router.urls,
     re_path(rf"{revisions}/?$", history.RevisionViewSet.as_view({"get": "list"}), name="revision-list"),
     re_path(

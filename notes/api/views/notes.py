@@ -6,10 +6,10 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 from rest_framework.viewsets import ModelViewSet
 
-from notes.api import operations
+from notes.api import operations, parsers
 from notes.api.generics import WritingView
 from notes.api.listing import ListParams, ListRequest
-from notes.api.parsers import MergePatchParser, StrictJSONParser
+from notes.api.negotiation import MediaTypesByAction
 from notes.api.preconditions import (
     Expected,
     entity_tag,
@@ -65,7 +65,7 @@ from notes.search import index
         operation_id="trashNote", summary="Move a note to the trash", parameters=[IF_MATCH, IDEMPOTENCY_KEY, PREFER]
     ),
 )
-class NoteViewSet(WritingView, ModelViewSet):
+class NoteViewSet(MediaTypesByAction, WritingView, ModelViewSet):
     """Notes: a title, a body, tags."""
 
     serializer_class = NoteSerializer
@@ -86,22 +86,17 @@ class NoteViewSet(WritingView, ModelViewSet):
         "prepend": operations.prepend,
         "replace": operations.replace,
     }
+    other_parsers = {
+        "create": [parsers.MarkdownParser, parsers.PlainTextParser],
+        "update": [parsers.MarkdownParser, parsers.PlainTextParser],
+        "partial_update": [parsers.MergePatchParser],
+        "append": [parsers.AddedMarkdownParser, parsers.AddedPlainTextParser],
+        "prepend": [parsers.AddedMarkdownParser, parsers.AddedPlainTextParser],
+    }
+    note_actions = {"retrieve", *writes} - {"destroy"}
 
     def get_queryset(self):
         return self.notebook.notes.live()
-
-    def initialize_request(self, request, *args, **kwargs):
-        if request.method == "PATCH":
-            self.parser_classes = [*self.parser_classes, MergePatchParser]
-        return super().initialize_request(request, *args, **kwargs)
-
-    def finalize_response(self, request, response, *args, **kwargs):
-        response = super().finalize_response(request, response, *args, **kwargs)
-        is_refused_patch = request.method == "PATCH" and response.status_code == 415
-        if is_refused_patch or (request.method == "OPTIONS" and "patch" in self.action_map):
-            # RFC 5789, 2.2 and 3.1.
-            response["Accept-Patch"] = ", ".join([StrictJSONParser.media_type, MergePatchParser.media_type])
-        return response
 
     def get_serializer_class(self):
         return NewNoteSerializer if self.action == "create" else super().get_serializer_class()
@@ -135,13 +130,14 @@ class NoteViewSet(WritingView, ModelViewSet):
         """With `If-None-Match` and the `ETag` that you have, a note that has not changed is a 304 without a body."""
         query, row = operations.found_row(self.notebook, self.kwargs["id"])
         [shown] = NoteSerializer.of_rows(query, [row])
-        expected, tag = Expected.of(request), tag_of_note(shown["revision"], self.notebook.epoch)
+        epoch, renderer_format = self.notebook.epoch, request.accepted_renderer.format
+        expected, tag = Expected.of(request), tag_of_note(shown["revision"], epoch, renderer_format)
         if includes_tag(expected, tag):
             response = Response(status=status.HTTP_304_NOT_MODIFIED)
         else:
             if expected.if_match is not None:
-                raise_412_if_changed(expected, query.model_of(row), self.notebook.epoch)
-            if request.accepted_renderer.format == "api":
+                raise_412_if_changed(Expected(expected.if_match), query.model_of(row), epoch)
+            if renderer_format == "api":
                 # The forms on the page begin with the note that the serializer was made for.
                 shown = NoteSerializer(query.model_of(row)).data
             response = Response(shown)
@@ -160,7 +156,7 @@ class NoteViewSet(WritingView, ModelViewSet):
 
         `If-None-Match: *` creates the note with this id, and never replaces one.
         """
-        return self.write()
+        return self.write(body_alone=parsers.is_plain_text(request))
 
     def partial_update(self, request, *args, **kwargs):
         """With `If-Match` and the `ETag` that you have read, no edit of another client is lost."""
