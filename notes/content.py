@@ -92,14 +92,15 @@ def refuse_long_body(chars: int, stored: str | None = None) -> None:
 
 
 def tags(names: Iterable[str], stored: list[str] | None = None) -> list[str]:
-    """Return the tags as `tag` does. Of tags that differ only in case, the first stays."""
+    """Return the tags as `tag` does. Of tags that differ only in case, the first stays; the limit counts them all."""
+    names = list(names)
     normal = unique(map(normalize, names))
     if normal == stored:
         return normal
     for name in normal:
         tag(name)
-    if len(normal) > MAX_TAGS:
-        raise NotAllowed("tags", "max_length", f"A note has at most {MAX_TAGS} tags; these are {len(normal)}.")
+    if len(names) > MAX_TAGS:
+        raise NotAllowed("tags", "max_length", f"A note has at most {MAX_TAGS} tags; these are {len(names)}.")
     return normal
 
 
