@@ -287,6 +287,13 @@ def test_forms_are_not_described_and_text_where_it_is_taken(operations):
         assert all(content[media_type]["schema"]["type"] == "string" for media_type in text), name
 
 
+def test_an_answer_is_json_or_markdown_and_never_a_choice_of_both(operations):
+    for name, operation in operations.items():
+        expected = "text/markdown" if name.endswith(".md") else "application/json"
+        for response in operation["responses"].values():
+            assert set(response.get("content", {})) <= {expected}, name
+
+
 def test_no_generated_client_sends_what_its_user_left_out(document):
     """A generator takes `default` as leave to send it: a PATCH of the title alone would empty the body."""
     assert [

@@ -328,6 +328,7 @@ def finish(result, generator, request, public):
             for status, response in operation["responses"].items():
                 if "$ref" not in response:
                     response["description"] = response["description"] or DONE[status]
+                    leave_out_markdown_beside_json(response)
                     describe_texts(response)
                     response["headers"] = headers(*header_names(method, operation, status, response))
     describe_batch(schemas)
@@ -367,6 +368,16 @@ def add_examples(paths, examples):
                 for media_type, content in body.get("content", {}).items():
                     if name in example and media_type.endswith("json"):
                         content["example"] = example[name]
+
+
+def leave_out_markdown_beside_json(response):
+    """The address that ends in `.md` has the Markdown. Beside JSON it would make each answer a note or a text.
+
+    A generated client could then read no field of a note without asking which of the two it got.
+    """
+    content = response.get("content", {})
+    if JSON in content:
+        content.pop("text/markdown", None)
 
 
 def describe_texts(body):

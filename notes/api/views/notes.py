@@ -127,7 +127,10 @@ class NoteViewSet(MediaTypesByAction, WritingView, ModelViewSet):
 
     @raises(PreconditionFailed)
     def retrieve(self, request, *args, **kwargs):
-        """With `If-None-Match` and the `ETag` that you have, a note that has not changed is a 304 without a body."""
+        """With `If-None-Match` and the `ETag` that you have, a note that has not changed is a 304 without a body.
+
+        With `Accept: text/markdown` the note comes as at the address that ends in `.md`.
+        """
         query, row = operations.found_row(self.notebook, self.kwargs["id"])
         [shown] = NoteSerializer.of_rows(query, [row])
         epoch, renderer_format = self.notebook.epoch, request.accepted_renderer.format
