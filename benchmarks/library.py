@@ -61,6 +61,7 @@ def note_files(count, length=WORDS):
             title=" ".join(title).capitalize(),
             body=" ".join(body),
             tags=["work"] if chance.random() < 0.1 else [],
+            metadata={},
             created_at=moment,
             updated_at=moment + timedelta(seconds=chance.expovariate(1 / 86_400)),
         )

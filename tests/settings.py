@@ -30,6 +30,8 @@ os.environ.update(
 from notesproject.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Each client of a test has a handler of its own, which would look for all static files first.
+WHITENOISE_AUTOREFRESH = True
 
 if DATABASES["default"]["ENGINE"] == "notesproject.sqlite":  # noqa: F405
     # A file, not memory: threads and server processes share it.
