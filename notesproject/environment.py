@@ -149,9 +149,7 @@ def database(url):
                 "timeout": WAIT_SECONDS,
                 # FULL: an acknowledged write survives a power cut.
                 # secure_delete: what was purged is overwritten in the file too.
-                # cache_size: at most 8 MB for each connection. A large write does not fit into the default 2 MB.
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; "
-                "PRAGMA cache_size=-8192;",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;",
             },
             "TEST": {"NAME": str(path.with_suffix(".test.sqlite3"))},
         }
