@@ -13,7 +13,7 @@ from django.db.models.lookups import In
 from notes.prepared import Parameter, Parameters, Prepared, as_one
 from notes.search import index
 from notes.search.engine import SQL, NotebookOfIndex, PositionRange
-from notes.search.query import Query, Term
+from notes.search.query import Query
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 POSITIONS_PER_MICROSECOND = 16
@@ -108,9 +108,6 @@ class NoteQuerySet(models.QuerySet):
         Do not add `.live()`: PostgreSQL would scan the index of live notes instead.
         """
         return self.filter(RawSQL(*index.matching(notebook, query), output_field=models.BooleanField()))
-
-    def tagged(self, notebook: NotebookOfIndex, name: str) -> Self:
-        return self.found_by(notebook, Query((Term(tag=name),)))
 
     def with_short_bodies(self) -> Self:
         """Return the notes with `body_bytes` and `short_body` in place of the body, which is deferred.
