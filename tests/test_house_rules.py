@@ -27,6 +27,7 @@ FLOORS = [
         "notes.request_id",
         "notes.logs",
         "notes.diffs",
+        "notes.safe_html",
         "notes.words",
         "notes.commits",
         "notes.databases",
