@@ -16,7 +16,7 @@ from notes.search import index
 
 # Routes that need not be an API view. None of them shows a stranger anything of a notebook.
 OPEN_BY_NATURE = {
-    "": "three links",
+    "": "the start page",
     "healthz": "the process is up",
     "readyz": "the database answers",
     "login/": "the form",

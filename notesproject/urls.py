@@ -1,7 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import TemplateView
 
+from notes import pages
 from notes.api import urls as api
 
 handler400 = "notes.api.errors.bad_request"
@@ -12,7 +12,7 @@ handler500 = "notes.api.errors.server_error"
 urlpatterns = [
     # First, as Django tries one pattern after the other.
     *api.urlpatterns,
-    path("", TemplateView.as_view(template_name="notes/index.html"), name="index"),
+    path("", pages.StartView.as_view(), name="index"),
     path("admin/", admin.site.urls),
     path("", include("rest_framework.urls")),
 ]

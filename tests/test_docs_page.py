@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -105,6 +107,38 @@ def test_the_first_page_leads_to_the_notes_the_documentation_and_the_administrat
     assert {"/api/v1/notes", "/api/docs", "/admin/"} <= set(links(response).leads_to)
     for address in links(response).leads_to:
         assert stranger.get(address, headers=HTML, follow=True).status_code == 200
+
+
+@pytest.mark.parametrize("wrong", [None, "the database does not answer"])
+def test_the_first_page_says_whether_the_service_is_well(stranger, monkeypatch, wrong):
+    monkeypatch.setattr("notes.api.views.health.problem", lambda: wrong)
+
+    page = stranger.get("/").text
+
+    assert ("All is well" in page) == (wrong is None)
+    assert wrong is None or wrong in page
+
+
+def test_the_commands_of_the_first_page_are_for_this_address_and_are_answered(stranger, operator):
+    [shown] = re.findall(r"<pre.*?>(.*?)</pre>", stranger.get("/", headers={"Host": "localhost:9000"}).text, re.S)
+    commands = [shlex.split(line) for line in unescape(shown).splitlines()]
+
+    assert len(commands) == 3
+    for program, address, *options in commands:
+        assert (program, address.partition("/api")[0]) == ("curl", "http://localhost:9000")
+        assert "X-API-Key: $KEY" in options
+        path = address.removeprefix("http://localhost:9000")
+        fields = json.loads(options[-1]) if "-d" in options else None
+        assert (operator.post(path, fields) if fields else operator.get(path)).status_code in {200, 201}
+
+
+def test_an_error_page_looks_like_the_first_page_and_leads_back(stranger):
+    page = stranger.get("/nope", headers=HTML)
+
+    assert page.status_code == 404
+    assert "<h1>Not Found</h1>" in page.text
+    assert links(page).loads == links(stranger.get("/")).loads
+    assert "/" in links(page).leads_to
 
 
 def test_the_first_page_leads_to_no_other_host(stranger):

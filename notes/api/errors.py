@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from rest_framework import exceptions
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -161,10 +162,10 @@ def summary(errors: list[dict[str, str]]) -> str:
     return " ".join(shown) + (f" (and {more} more)" if more else "")
 
 
-def page(status_code: int) -> HttpResponse:
-    """Return a page for people. Django's own page would read a broken form a second time, and fail again."""
-    phrase = HTTPStatus(status_code).phrase
-    return HttpResponse(f'<!doctype html><html lang="en"><title>{phrase}</title><h1>{phrase}</h1>', status=status_code)
+def page(status_code: int, detail: str = "") -> HttpResponse:
+    """Return a page for people, made without the request: reading a broken form a second time would fail again."""
+    context = {"phrase": HTTPStatus(status_code).phrase, "detail": detail}
+    return HttpResponse(render_to_string("notes/error.html", context), status=status_code)
 
 
 def is_api(request: Request) -> bool:
@@ -186,9 +187,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's CSRF_FAILURE_VIEW: forms of the admin and the login page."""
-    return HttpResponse(
-        "Your session has ended or cookies are blocked. Go back, reload the page, try again.", status=403
-    )
+    return page(403, "Your session has ended or cookies are blocked. Go back, reload the page, try again.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

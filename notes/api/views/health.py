@@ -15,11 +15,15 @@ def alive(request):
 @require_safe
 def ready(request):
     """The database answers and is migrated; 503 otherwise."""
+    wrong = problem()
+    return JsonResponse({"status": wrong or "ok"}, status=503 if wrong else 200)
+
+
+def problem():
+    """Return what is wrong with the database in words, or None."""
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except Error:
-        return JsonResponse({"status": "the database does not answer"}, status=503)
-    if missing:
-        return JsonResponse({"status": "the database is not migrated"}, status=503)
-    return JsonResponse({"status": "ok"})
+        return "the database does not answer"
+    return "the database is not migrated" if missing else None
