@@ -328,3 +328,15 @@ class ApiKey(models.Model):
             self.last_used_at = now
         except Error as error:
             databases.release_frames(error)
+
+
+class Backup(models.Model):
+    """A file that `backup` wrote. It may be gone by now."""
+
+    path = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    made_at = models.DateTimeField(default=timezone.now)
+    verified_at = models.DateTimeField(null=True)
+
+    def __str__(self):
+        return self.path

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -15,10 +16,13 @@ from io import StringIO
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
+from django.utils import timezone
 
+from notes import backups
+from notes.backups import sqlite
 from notes.management.commands import backup
-from notes.models import Note, Notebook, Revision
+from notes.models import Backup, Note, Notebook, Revision
 from tests.writing import create_note, edit
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,6 +40,13 @@ def rows(path, query):
     # Open it read-only, and as a file without any others beside it.
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as copy:
         return copy.execute(query).fetchall()
+
+
+@pytest.fixture(autouse=True)
+def client_programs_on_the_path(monkeypatch):
+    if connection.vendor == "postgresql" and shutil.which("pg_dump") is None:
+        postgres = pytest.importorskip("tests.postgres")
+        monkeypatch.setenv("PATH", f"{postgres.bin_directory()}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture
@@ -69,6 +80,94 @@ def writers(notebook, by):
     assert errors == []
 
 
+# Both
+
+
+def test_the_checksum_beside_it_is_one_that_sha256sum_reads(note, tmp_path):
+    path = tmp_path / "a backup"
+
+    run_backup(path)
+
+    subprocess.run(["sha256sum", "--check", "--strict", "a backup.sha256"], cwd=tmp_path, check=True)
+
+
+def test_in_a_folder_it_is_named_by_the_time(note, tmp_path):
+    message = run_backup(tmp_path)
+
+    name, _ = sorted(os.listdir(tmp_path))
+    assert re.fullmatch(r"notes-\d{8}T\d{6}Z\.(sqlite3|dump)", name)
+    assert message.startswith(f"{tmp_path / name}: ")
+
+
+def test_without_a_name_it_is_in_a_folder_of_its_own(note, tmp_path, monkeypatch):
+    monkeypatch.setattr(backup, "FOLDER", tmp_path / "backups")
+
+    call_command("backup", path=backup.FOLDER, stdout=StringIO())
+
+    assert len(os.listdir(tmp_path / "backups")) == 2
+
+
+@pytest.mark.once
+def test_keep_deletes_all_but_the_newest_that_were_written_to_the_folder(note, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    run_backup(tmp_path / "elsewhere" / "0")
+    for name in "123":
+        run_backup(tmp_path / name)
+    for name in ("copied", "changed", "changed.sha256"):
+        shutil.copy(tmp_path / "1", tmp_path / name)
+    run_backup(tmp_path / "2", force=True)
+    (tmp_path / "1").write_text("somebody else's")
+
+    message = run_backup(tmp_path / "4", keep=2)
+
+    assert message.splitlines()[1:] == [f"{tmp_path / '3'}: deleted"]
+    assert sorted(os.listdir(tmp_path)) == sorted(
+        ["1", "1.sha256", "2", "2.sha256", "4", "4.sha256", "changed", "changed.sha256", "copied", "elsewhere"]
+    )
+    assert sorted(os.listdir(tmp_path / "elsewhere")) == ["0", "0.sha256"]
+
+
+@pytest.mark.once
+def test_keep_deletes_nothing_when_there_is_no_new_backup(note, tmp_path, monkeypatch):
+    run_backup(tmp_path / "1")
+
+    def fail(path):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(backups.engine(), "copy", fail)
+
+    with pytest.raises(CommandError, match="No space left"):
+        run_backup(tmp_path / "2", keep=1)
+
+    assert sorted(os.listdir(tmp_path)) == ["1", "1.sha256"]
+
+
+@pytest.mark.once
+def test_the_last_backup_is_known_and_the_last_that_was_verified(note, tmp_path):
+    assert backups.last_times() == (None, None)
+    for name in "123":
+        run_backup(tmp_path / name)
+    one, two, three = Backup.objects.order_by("pk")
+
+    assert backups.last_times() == (three.made_at, None)
+    for verified in (two, one):
+        Backup.objects.filter(pk=verified.pk).update(verified_at=timezone.now())
+        assert backups.last_times() == (three.made_at, two.made_at)
+
+
+def test_a_backup_that_the_database_cannot_note_is_whole(note, tmp_path, monkeypatch):
+    def refuse(*args):
+        raise OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(backups, "take_note", refuse)
+    path, complaint = tmp_path / "copy", StringIO()
+
+    message = run_backup(path, stderr=complaint, keep=1)
+
+    assert message.startswith(f"{path}: ")
+    assert "took no note of it: attempt to write" in complaint.getvalue()
+
+
 # SQLite
 
 
@@ -84,13 +183,13 @@ def test_a_copy_is_one_whole_file_for_its_owner_alone(note, tmp_path):
     # The format's read and write versions: 2 would be WAL, and two more files as soon as somebody opens it.
     assert path.read_bytes()[18:20] == b"\x01\x01"
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
-    assert os.listdir(tmp_path) == ["copy.sqlite3"]
+    assert sorted(os.listdir(tmp_path)) == ["copy.sqlite3", "copy.sqlite3.sha256"]
 
 
 @on_sqlite
 def test_a_copy_taken_while_others_write_has_a_log_that_agrees_with_its_notes(notebook, writers, tmp_path, monkeypatch):
     # One page at a time, so that there are writes between almost any two.
-    monkeypatch.setattr(backup, "STEP_PAGES", 1)
+    monkeypatch.setattr(sqlite, "STEP_PAGES", 1)
     writers(30)
     path = tmp_path / "copy.sqlite3"
 
@@ -112,7 +211,7 @@ def test_a_copy_taken_while_others_write_has_a_log_that_agrees_with_its_notes(no
 
 @on_sqlite
 def test_writes_between_two_steps_do_not_start_the_copy_again(note, by, tmp_path, monkeypatch):
-    monkeypatch.setattr(backup, "STEP_PAGES", 1)
+    monkeypatch.setattr(sqlite, "STEP_PAGES", 1)
     remaining, path = [], tmp_path / "copy.sqlite3"
 
     class Bar:
@@ -134,7 +233,7 @@ def test_writes_between_two_steps_do_not_start_the_copy_again(note, by, tmp_path
             remaining.append(self.total - self.n)
             write_from_elsewhere(by)
 
-    monkeypatch.setattr(backup, "tqdm", Bar)
+    monkeypatch.setattr(sqlite, "tqdm", Bar)
 
     run_backup(path)
 
@@ -194,9 +293,7 @@ def test_no_force_replaces_the_running_database(note, tmp_path, suffix):
 
 
 @on_sqlite
-def test_a_backup_needs_a_file_name_in_a_folder(note, tmp_path):
-    with pytest.raises(CommandError, match="is a folder"):
-        run_backup(tmp_path)
+def test_a_backup_needs_a_folder(note, tmp_path):
     with pytest.raises(CommandError, match="There is no folder"):
         run_backup(tmp_path / "missing" / "copy.sqlite3")
 
@@ -207,11 +304,11 @@ def test_a_backup_needs_a_file_name_in_a_folder(note, tmp_path):
     [(KeyboardInterrupt(), "Interrupted", 130), (OSError(28, "No space left on device"), "No space left", 1)],
 )
 def test_a_backup_that_fails_leaves_nothing_behind(note, by, tmp_path, monkeypatch, fault, message, code):
-    class Bar(backup.tqdm):
+    class Bar(sqlite.tqdm):
         def update(self, *pages):
             raise fault
 
-    monkeypatch.setattr(backup, "tqdm", Bar)
+    monkeypatch.setattr(sqlite, "tqdm", Bar)
     older = tmp_path / "copy.sqlite3"
     older.write_text("older")
 
@@ -262,13 +359,6 @@ def test_a_damaged_database_gives_no_backup(tmp_path):
 # PostgreSQL
 
 
-@pytest.fixture
-def pg_dump_on_the_path(monkeypatch):
-    if shutil.which("pg_dump") is None:
-        postgres = pytest.importorskip("tests.postgres")
-        monkeypatch.setenv("PATH", f"{postgres.bin_directory()}{os.pathsep}{os.environ['PATH']}")
-
-
 def contents(archive, table):
     """Return the table's rows as pg_restore writes them."""
     script = subprocess.run(
@@ -283,9 +373,7 @@ def contents(archive, table):
 
 
 @on_postgresql
-def test_an_archive_taken_while_others_write_has_a_log_that_agrees_with_its_notes(
-    notebook, writers, tmp_path, pg_dump_on_the_path
-):
+def test_an_archive_taken_while_others_write_has_a_log_that_agrees_with_its_notes(notebook, writers, tmp_path):
     writers(30)
     path = tmp_path / "notes.dump"
 

@@ -16,7 +16,14 @@ NAMES = [str(path.relative_to(BASE_DIR)) for path in MODULES]
 # Imports run from left to right, never back.
 FLOORS = [
     ["notes.api", "notes.admin", "notes.pages", "notes.logins", "notes.management", "notes.checks", "notes.apps"],
-    ["notes.importing", "notes.markdown", "notes.verification", "notes.renames", "notes.database_file"],
+    [
+        "notes.importing",
+        "notes.markdown",
+        "notes.verification",
+        "notes.renames",
+        "notes.database_file",
+        "notes.backups",
+    ],
     ["notes.door"],
     ["notes.models"],
     ["notes.querysets"],
@@ -159,7 +166,10 @@ KNOWN_WRITES = {
     # The names of a notebook and of a key, which are columns of their own.
     "notes/admin/notebooks.py": r"obj\.save\(update_fields=form\.changed_data if change else None\)",
     "notes/admin/keys.py": r"obj\.save\(update_fields=\['name'\]\)",
-    "notes/management/commands/backup.py": r"bar\.update\(",
+    # What is known of the backups that were written, and progress bars.
+    "notes/backups/__init__.py": r"Backup\.objects\.(filter\(path=path\)\.delete\(\)|create\()|backup\.delete\(\)",
+    "notes/backups/sqlite.py": r"bar\.update\(",
+    "notes/backups/postgresql.py": r"bar\.update\(",
     "notes/management/commands/create_notebook.py": r"Notebook\.objects\.get_or_create\(name=name\)",
     "notes/management/commands/rebuild_search.py": r"bar\.update\(",
     "notes/management/commands/import_notes.py": r"(bar|counts|left_out)\.update\(",

@@ -15,3 +15,9 @@ def one_line_in(text):
     if not text.isprintable():
         raise argparse.ArgumentTypeError(f"{text!r} is not one line of visible text")
     return text
+
+
+def number_from_one(text):
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
