@@ -18,7 +18,7 @@ from notes.search import index
 OPEN_BY_NATURE = {
     "": "the start page",
     "healthz": "the process is up",
-    "readyz": "the database answers",
+    "readyz": "the service can work",
     "login/": "the form",
     "logout/": "ends a session",
 }

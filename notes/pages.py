@@ -2,7 +2,7 @@
 
 from django.views.generic import TemplateView
 
-from notes.api.views import health
+from notes import readiness
 
 
 class StartView(TemplateView):
@@ -10,4 +10,4 @@ class StartView(TemplateView):
 
     def get_context_data(self, **kwargs):
         address = f"{self.request.scheme}://{self.request.get_host()}"
-        return super().get_context_data(address=address, problem=health.problem(), **kwargs)
+        return super().get_context_data(address=address, is_ready=readiness.problem() is None, **kwargs)

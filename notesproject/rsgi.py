@@ -73,6 +73,9 @@ class Application:
             refuse_bad_charset(environ)
         if path == "/healthz" or (self.on_sqlite and is_quick(method, path, query, headers)):
             self.answer_on_loop(environ, proto)
+        elif path == "/readyz":
+            # In no lane: if the database hangs, so do all who have a place there.
+            await asyncio.to_thread(self.answer, environ, proto)
         else:
             await self.answer_in_lane(environ, proto)
 

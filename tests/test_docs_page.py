@@ -111,12 +111,12 @@ def test_the_first_page_leads_to_the_notes_the_documentation_and_the_administrat
 
 @pytest.mark.parametrize("wrong", [None, "the database does not answer"])
 def test_the_first_page_says_whether_the_service_is_well(stranger, monkeypatch, wrong):
-    monkeypatch.setattr("notes.api.views.health.problem", lambda: wrong)
+    monkeypatch.setattr("notes.readiness.problem", lambda: wrong)
 
     page = stranger.get("/").text
 
     assert ("All is well" in page) == (wrong is None)
-    assert wrong is None or wrong in page
+    assert ("Something is wrong" in page) == (wrong is not None)
 
 
 def test_the_commands_of_the_first_page_are_for_this_address_and_are_answered(stranger, operator):

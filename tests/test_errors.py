@@ -334,16 +334,6 @@ def test_without_a_database_every_page_is_a_503(staff, note, path):
     assert leaks(response) == []
 
 
-def test_without_a_database_the_process_is_up_but_not_ready(stranger):
-    for error in (OperationalError, InterfaceError):
-        with connection.execute_wrapper(raising(error(SECRETS))):
-            alive, ready = stranger.get("/healthz"), stranger.get("/readyz")
-
-        assert alive.status_code == 200
-        assert ready.status_code == 503
-        assert leaks(ready) == []
-
-
 # What a person sees
 
 

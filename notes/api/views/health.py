@@ -1,9 +1,15 @@
-"""For load balancers and supervisors: is the process up, is the database usable."""
+"""For load balancers and supervisors: is the process up, is the service ready."""
 
-from django.db import Error, connection
-from django.db.migrations.executor import MigrationExecutor
+import logging
+
 from django.http import JsonResponse
 from django.views.decorators.http import require_safe
+
+from notes import readiness
+from notes.api.errors import problem_response
+from notes.api.problems import DatabaseUnavailable
+
+logger = logging.getLogger("notes.readiness")
 
 
 @require_safe
@@ -14,16 +20,8 @@ def alive(request):
 
 @require_safe
 def ready(request):
-    """The database answers and is migrated; 503 otherwise."""
-    wrong = problem()
-    return JsonResponse({"status": wrong or "ok"}, status=503 if wrong else 200)
-
-
-def problem():
-    """Return what is wrong with the database in words, or None."""
-    try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except Error:
-        return "the database does not answer"
-    return "the database is not migrated" if missing else None
+    """The database can be read and written; 503 otherwise. Only the log says what is wrong."""
+    if problem := readiness.problem():
+        logger.error("Not ready: %s", problem)
+        return problem_response(request, DatabaseUnavailable("The service is not ready. Its log says why."))
+    return JsonResponse({"status": "ok"})
