@@ -55,8 +55,19 @@ def test_a_page_loads_what_it_needs_from_this_host_and_finds_it(stranger, settin
 def test_the_documentation_shows_the_document_of_this_host(stranger):
     page = stranger.get("/api/docs", headers=HTML).text
 
-    assert '"/api/schema' in page
+    assert 'data-schema="/api/schema"' in page
     assert not re.findall(r"https?://(?!testserver)", page)
+
+
+def test_the_documentation_has_a_csrf_token_for_staff_and_keeps_no_key_beyond_the_tab(stranger):
+    page = stranger.get("/api/docs", headers=HTML)
+
+    script = Path(finders.find("notes/swagger.js")).read_text()
+    assert "/static/notes/swagger.js" in links(page).loads
+    assert page.cookies["csrftoken"].value
+    assert 'name="csrfmiddlewaretoken"' in page.text
+    assert "sessionStorage" in script
+    assert not re.search("localStorage|persistAuthorization:", script)
 
 
 def test_the_style_sheets_of_the_documentation_load_nothing_from_elsewhere(stranger, settings):

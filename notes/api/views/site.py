@@ -2,7 +2,9 @@
 
 from functools import cache
 
+from csp.decorators import csp_update
 from django.http import HttpResponse
+from django.utils.decorators import method_decorator
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
@@ -81,7 +83,10 @@ def document(renderer_class):
     return renderer_class().render(SchemaGenerator().get_schema(public=True), renderer_context={})
 
 
+# Swagger's style sheet has its icons in itself.
+@method_decorator(csp_update({"img-src": ["data:"]}), name="dispatch")
 class DocsView(SpectacularSwaggerView):
+    template_name = "notes/swagger.html"
     permission_classes = [Public]
     authentication_classes = []
     # The page is its only renderer, so it cannot answer OPTIONS.
