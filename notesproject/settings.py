@@ -3,6 +3,7 @@
 import tomllib
 from datetime import timedelta
 
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from notesproject.environment import BASE_DIR, EXAMPLE_SECRETS, database, read
@@ -58,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "notes.api.middleware.CorsMiddleware",
+    "notes.api.middleware.PagePolicyMiddleware",
     "notes.api.middleware.SessionCookieMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "notes.api.middleware.NoBodyMiddleware",
@@ -74,6 +76,7 @@ MIDDLEWARE = [
 # What only a page for people needs. A program's request passes these by (see handler.py).
 BROWSER_MIDDLEWARE = {
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "notes.api.middleware.PagePolicyMiddleware",
     "notes.api.middleware.SessionCookieMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -128,6 +131,21 @@ USE_TZ = True
 STATIC_URL = "static/"
 # WhiteNoise serves them from the packages that they come with, so that there is nothing to collect.
 WHITENOISE_USE_FINDERS = True
+
+# A page loads what it needs from this host, as files: no script and no style stands in the page itself.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    },
+}
 
 CORS_ALLOWED_ORIGINS = read("CORS_ALLOWED_ORIGINS")
 CORS_URLS_REGEX = r"^/api/.*$"

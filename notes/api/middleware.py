@@ -5,6 +5,7 @@ import re
 import time
 
 import corsheaders.middleware
+import csp.middleware
 import uuid_utils
 from django.conf import settings
 from django.utils.cache import patch_vary_headers
@@ -74,6 +75,15 @@ class HttpsMiddleware:
         if settings.SECURE_SSL_REDIRECT and not request.is_secure() and not is_for_people:
             return problem_response(request, HttpsRequired())
         return self.get_response(request)
+
+
+class PagePolicyMiddleware(csp.middleware.CSPMiddleware):
+    """Send the Content-Security-Policy with pages alone: a program's answer is the same with a session and without."""
+
+    def process_response(self, request, response):
+        if response.get("Content-Type", "").startswith("text/html"):
+            return super().process_response(request, response)
+        return response
 
 
 class CorsMiddleware(corsheaders.middleware.CorsMiddleware):
