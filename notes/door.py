@@ -32,11 +32,12 @@ from notes.querysets import POSITIONS_PER_MICROSECOND, RevisionQuerySet, first_p
 from notes.search import index
 
 # The statements of every write, compiled once.
+COUNTERS = ["revision", "live_notes", "trashed_notes"]
 notebook_pk = Parameter("pk", Notebook._meta.pk)
 LOCK: Prepared[Notebook] = Prepared(
-    lambda: Notebook.objects.select_for_update(no_key=True).filter(pk=notebook_pk).values_list("revision")
+    lambda: Notebook.objects.select_for_update(no_key=True).filter(pk=notebook_pk).values_list(*COUNTERS)
 )
-COUNT = Update(lambda: Notebook.objects.filter(pk=notebook_pk), ["revision"])
+COUNT = Update(lambda: Notebook.objects.filter(pk=notebook_pk), COUNTERS)
 NEW_NOTE = Insert(Note)
 positions = Parameters("positions", Note._meta.get_field("position"))
 TAKEN: Prepared[Note] = Prepared(lambda: Note.objects.filter(position__among=positions).values_list("position"))
@@ -58,8 +59,8 @@ class NoteHasChanged(Exception):
 
 
 @contextmanager
-def lock(notebook: Notebook) -> Iterator[int]:
-    """Hold the notebook against all other writers, in one transaction; yield the number of its last write.
+def lock(notebook: Notebook) -> Iterator[tuple[int, int, int]]:
+    """Hold the notebook against all other writers, in one transaction; yield its COUNTERS.
 
     SQLite locks the whole file (BEGIN IMMEDIATE), PostgreSQL the notebook's row.
     """
@@ -67,7 +68,7 @@ def lock(notebook: Notebook) -> Iterator[int]:
         rows = LOCK.rows(pk=notebook.pk)
         if not rows:
             raise Notebook.DoesNotExist
-        yield rows[0][0]
+        yield rows[0]
 
 
 class Door:
@@ -84,7 +85,7 @@ class Door:
 
     @contextmanager
     def _open(self) -> Iterator[Self]:
-        with lock(self.notebook) as self.revision:
+        with lock(self.notebook) as (self.revision, self._live, self._trashed):
             # Notes by primary key: as they were when the door opened (None if they did not exist), and as they are now.
             self._before: dict[int, Note | None] = {}
             self._after: dict[int, Note] = {}
@@ -213,8 +214,12 @@ class Door:
     def _close(self) -> None:
         if not self._after:
             return
-        COUNT.update(pk=self.notebook.pk, revision=self.revision)
         before = {pk: note for pk, note in self._before.items() if note}
+        for notes, one in ((before.values(), -1), (self._after.values(), 1)):
+            for note in notes:
+                self._live += one * (note.deleted_at is None)
+                self._trashed += one * (note.deleted_at is not None and note.purged_at is None)
+        COUNT.update(pk=self.notebook.pk, revision=self.revision, live_notes=self._live, trashed_notes=self._trashed)
         index.refresh([note for pk, note in self._after.items() if pk in before], before.values())
         index.add([note for pk, note in self._after.items() if pk not in before])
         recount(self.notebook, removed=before.values(), added=self._after.values())
@@ -294,6 +299,10 @@ def recount(notebook: Notebook, *, removed: Iterable[Note] = (), added: Iterable
 
 
 def recount_all(notebook: Notebook) -> None:
-    """Count the tags of all live notes of a notebook. Needs the notebook's lock."""
+    """Count the notes of a notebook and the tags of the live ones. Needs the notebook's lock."""
+    notes = notebook.notes
+    Notebook.objects.filter(pk=notebook.pk).update(
+        live_notes=notes.live().count(), trashed_notes=notes.trashed().count()
+    )
     notebook.tags.all().delete()
-    recount(notebook, added=notebook.notes.live().only("tags", "deleted_at"))
+    recount(notebook, added=notes.live().only("tags", "deleted_at"))

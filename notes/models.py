@@ -77,6 +77,9 @@ class Notebook(models.Model):
 
     name = models.CharField(max_length=100, unique=True, validators=[one_line])
     revision = models.PositiveBigIntegerField("number of the last write", default=0, db_default=0, editable=False)
+    # The door counts notes along. Where older code wrote meanwhile, a count may fall below zero: no write must fail.
+    live_notes = models.BigIntegerField(default=0, db_default=0, editable=False)
+    trashed_notes = models.BigIntegerField(default=0, db_default=0, editable=False)
     # Names this history. A restored backup gets a new epoch, so that clients notice.
     epoch = models.UUIDField(default=uuid.uuid4, editable=False)
     public = models.BooleanField(

@@ -1,4 +1,4 @@
-"""Checks that log, notes, trash, counter, tags and search index of a notebook agree. For operators and tests."""
+"""Checks that log, notes, trash, counters, tags and search index of a notebook agree. For operators and tests."""
 
 from collections import Counter
 from itertools import islice
@@ -7,6 +7,7 @@ from django.db.models import Count, F, Max, Min, Q
 
 from notes import content, databases
 from notes.content import folded
+from notes.door import COUNTERS
 from notes.models import CONTENT, Revision
 from notes.search import index
 
@@ -25,7 +26,7 @@ def problems(notebook, watched=unwatched):
     many notes, for a progress bar.
     """
     with databases.snapshot():
-        notebook.refresh_from_db(fields=["revision"])
+        notebook.refresh_from_db(fields=COUNTERS)
         yield from counter_problems(notebook)
         last_write = notebook.notes.annotate(last=Max("revisions__number"))
         for note in last_write.filter(Q(last=None) | ~Q(last=F("revision"))):
@@ -49,6 +50,10 @@ def counter_problems(notebook):
     # Numbers are unique. If they start at 1 and there are as many rows as the last number, none is missing.
     if log["rows"] != (log["last"] or 0) or log["first"] not in {1, None}:
         yield f"The log has {log['rows']} rows, from number {log['first']} to {log['last']}."
+    for kind, counter in (("live", notebook.live_notes), ("trashed", notebook.trashed_notes)):
+        counted = getattr(notebook.notes, kind)().count()
+        if counted != counter:
+            yield f"It has {counted} {kind} notes, but {counter} are counted; rebuild_search --counts mends that."
 
 
 def note_problems(note, last_write):

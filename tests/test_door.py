@@ -44,6 +44,37 @@ def test_a_note_read_anew_behind_the_same_door_is_the_present(notebook, by, note
     assert list(problems(notebook)) == []
 
 
+def test_the_door_counts_the_notes_along(notebook, by):
+    def counted(*ways):
+        with Door(notebook, by) as door:
+            for way in ways:
+                way(door)
+        notebook.refresh_from_db()
+        assert list(problems(notebook)) == []
+        return notebook.live_notes, notebook.trashed_notes
+
+    def note():
+        return notebook.notes.get(title="One")
+
+    assert counted(lambda door: door.create(title="One"), lambda door: door.create(title="Two")) == (2, 0)
+    assert counted(lambda door: door.edit(note(), body="Edited")) == (2, 0)
+    assert counted(lambda door: door.trash(note())) == (1, 1)
+    assert counted(lambda door: door.restore(note())) == (2, 0)
+    assert counted(lambda door: door.trash(note()), lambda door: door.purge(note())) == (1, 0)
+    assert counted(lambda door: door.trash(door.create(title="Three"))) == (1, 1)
+    assert counted() == (1, 1)
+
+
+def test_a_wrong_count_refuses_no_write(notebook, by, note):
+    Notebook.objects.update(live_notes=0)
+
+    with Door(notebook, by) as door:
+        door.trash(note)
+
+    notebook.refresh_from_db()
+    assert (notebook.live_notes, notebook.trashed_notes) == (-1, 1)
+
+
 def test_a_note_of_another_notebook_is_refused(notebook, by, note):
     other = Notebook.objects.create(name="other")
     before = stored(notebook)

@@ -57,6 +57,17 @@ def test_a_notebook_after_every_kind_of_write_is_in_agreement(notebook, note, by
     assert found_in(notebook) == ""
 
 
+def test_wrong_counts_of_notes_are_reported_and_made_anew(notebook, trashed):
+    Notebook.objects.update(live_notes=4, trashed_notes=0)
+
+    found = found_in(notebook)
+    call_command("rebuild_search", "--counts")
+
+    assert "It has 1 live notes, but 4 are counted" in found
+    assert "It has 1 trashed notes, but 0 are counted" in found
+    assert found_in(notebook) == ""
+
+
 def test_an_empty_notebook_is_in_agreement(notebook):
     assert found_in(notebook) == ""
 

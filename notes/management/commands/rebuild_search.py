@@ -12,11 +12,20 @@ CHUNK_NOTES = 500
 
 class Command(BaseCommand):
     help = (
-        "Make the search index and the count of tags anew from the notes, while the service runs: until it is done, "
-        "searches find only what is in it again. Needed when `check --database default`, or `migrate`, asks for it."
+        "Make the search index and the counts of notes and tags anew from the notes, while the service runs: until it "
+        "is done, searches find only what is in it again. Needed when `check --database default`, or `migrate`, asks "
+        "for it."
     )
 
-    def handle(self, **options):
+    def add_arguments(self, parser):
+        parser.add_argument("--counts", action="store_true", help="the counts alone, which takes seconds")
+
+    def handle(self, *, counts=False, **options):
+        if counts:
+            for notebook in Notebook.objects.all():
+                with lock(notebook):
+                    recount_all(notebook)
+            return
         with transaction.atomic():
             # Lock the notebooks first, as writers do: they lock them before the index.
             Notebook.objects.index_has_changed(index.UNFINISHED)
