@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notes", "0010_metadata")]
+    dependencies = [("notes", "0011_counts_of_notes")]
 
     operations = [
         migrations.CreateModel(
