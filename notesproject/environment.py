@@ -8,6 +8,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+# Without what .env says, which may be another thing when the server reloads.
+REAL_ENVIRONMENT = dict(os.environ)
 environ.Env.read_env(BASE_DIR / os.environ.get("NOTES_ENV_FILE", ".env"))
 
 REQUIRED = object()
