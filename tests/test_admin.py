@@ -54,7 +54,7 @@ def test_staff_who_may_only_view_can_neither_edit_nor_delete(note, db):
     assert "Two" in text
     assert "<textarea" not in text
     assert client.get(page(note, "history")).status_code == 200
-    assert client.post(page(note), {"title": "Mine", "opened_at_revision": note.revision}).status_code == 403
+    assert client.post(page(note), {"title": "Mine", "etag": "1-0"}).status_code == 403
     assert client.post(page(note, "delete"), {"post": "yes"}).status_code == 403
     client.post(LIST, {"action": "delete_selected", "_selected_action": [note.pk], "post": "yes"})
     assert numbers(note) == [1]

@@ -5,6 +5,7 @@ from threading import Barrier
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.management import call_command
 from django.db import OperationalError, connection, connections
 from django.forms.models import BaseModelForm
 from django.test import Client
@@ -116,15 +117,28 @@ def test_a_note_whose_title_shows_nothing_can_get_another_body(browser, notebook
 
 def test_a_note_that_has_changed_meanwhile_is_not_overwritten(browser, note, by):
     opened = browser.get(page(note))
-    edit(note, by, body="Theirs")
+    edit(note, by, body="Theirs", metadata={"by": "them"})
 
     response = browser.post(page(note), sent_by(opened, body="Mine"))
 
     assert "has been changed since you opened it" in str(errors_of(response))
     assert response.context["adminform"].form["body"].value() == "Mine"
+    text = response.content.decode()
+    assert "<pre>Theirs</pre>" in text
+    assert "<dt>by</dt><dd>them</dd>" in text
     note.refresh_from_db()
     assert note.body == "Theirs"
     assert numbers(note) == [1, 2]
+
+
+def test_a_form_from_before_a_restored_backup_is_refused(browser, notebook, note):
+    opened = browser.get(page(note))
+    call_command("renew_epoch")
+
+    response = browser.post(page(note), sent_by(opened, body="Mine"))
+
+    assert "has been changed since you opened it" in str(errors_of(response))
+    assert numbers(note) == [1]
 
 
 def test_a_refused_form_sent_again_is_refused_again(browser, note, by):
@@ -137,12 +151,12 @@ def test_a_refused_form_sent_again_is_refused_again(browser, note, by):
     assert errors_of(response)
 
 
-@pytest.mark.parametrize("opened_at", [None, "", "x", "0", "9" * 30])
+@pytest.mark.parametrize("opened_at", [None, "", "x", "1", "9" * 30])
 def test_an_edit_that_does_not_say_what_it_was_based_on_is_refused(browser, note, opened_at):
     fields = sent_by(browser.get(page(note)), title="Plan B")
-    del fields["opened_at_revision"]
+    del fields["etag"]
     if opened_at is not None:
-        fields["opened_at_revision"] = opened_at
+        fields["etag"] = opened_at
 
     assert errors_of(browser.post(page(note), fields))
     assert numbers(note) == [1]

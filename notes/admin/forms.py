@@ -1,6 +1,7 @@
 """Forms of the admin. They keep text exactly as it was typed."""
 
 import re
+from copy import copy
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
@@ -12,6 +13,7 @@ from rest_framework.exceptions import APIException
 
 from notes import content
 from notes.api.parsers import json_in
+from notes.api.preconditions import tag_of_note
 from notes.models import CONTENT, Notebook
 
 
@@ -86,11 +88,14 @@ class NoteForm(forms.ModelForm):
         help_text=f"Separated by commas. At most {content.MAX_TAGS}, of {content.MAX_TAG_CHARS} characters each.",
     )
     metadata = MetadataField(required=False, help_text=f"As JSON. At most {content.MAX_METADATA_NAMES} names.")
-    opened_at_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    # The note's ETag in the API when the form was opened.
+    etag = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["opened_at_revision"].initial = self.instance.revision
+        if self.instance.pk:
+            self.etag = tag_of_note(self.instance.revision, self.instance.notebook.epoch)
+            self.fields["etag"].initial = self.etag
 
     @property
     def changes(self):
@@ -117,12 +122,14 @@ class NoteForm(forms.ModelForm):
                 "This note has been moved to the trash, and nothing was saved. Copy your text if you need it.",
                 code="in_trash",
             )
-        if self.cleaned_data.get("opened_at_revision") != self.instance.revision:
+        if self.cleaned_data.get("etag") != self.etag:
+            # Django is about to write the form's text into the instance.
+            self.present = copy(self.instance)
             raise ValidationError(
                 format_html(
-                    "This note has been changed since you opened it, and nothing was saved: your text is still here. "
-                    '<a href="{}" target="_blank">Open the note as it is now</a> in another tab and make your change '
-                    "there.",
+                    "This note has been changed since you opened it, and nothing was saved: your text is still here, "
+                    'the note as it is now is below. <a href="{}" target="_blank">Open it</a> in another tab and make '
+                    "your change there.",
                     reverse("admin:notes_note_change", args=[self.instance.pk]),
                 ),
                 code="changed",

@@ -16,6 +16,7 @@ from notes.admin.filters import CreatedFilter, NotebookFilter, TagFilter, TrashF
 from notes.admin.forms import NoteForm
 from notes.admin.lists import ListAdmin, WithoutBodies, start_of_page
 from notes.admin.log import LogPage, lines_of
+from notes.api.preconditions import tag_of_note
 from notes.door import Door
 from notes.models import CONTENT, Note, Writer
 from notes.querysets import positions_between
@@ -95,7 +96,7 @@ class NoteAdmin(ListAdmin):
         if obj is None:
             return ["notebook", *CONTENT]
         if self.has_change_permission(request, obj):
-            return [*CONTENT, "opened_at_revision", *self.get_readonly_fields(request, obj)]
+            return [*CONTENT, "etag", *self.get_readonly_fields(request, obj)]
         return ["title", "body", "tag_links", "metadata_lines", *self.get_readonly_fields(request, obj)]
 
     def get_form(self, request, obj=None, change=False, **kwargs):
@@ -175,7 +176,7 @@ class NoteAdmin(ListAdmin):
         return titles, {"notes": len(titles)}, set(), []
 
     def response_change(self, request, obj):
-        is_unchanged = request.POST["opened_at_revision"] == str(obj.revision)
+        is_unchanged = request.POST["etag"] == tag_of_note(obj.revision, obj.notebook.epoch)
         if not is_unchanged or "_addanother" in request.POST:
             return super().response_change(request, obj)
         self.message_user(request, "Nothing was changed, so nothing was written.")
