@@ -1,4 +1,4 @@
-.PHONY: run serve test prove bench lint format lock openapi help
+.PHONY: run serve test prove browser bench lint format lock openapi help
 .DEFAULT_GOAL := run
 
 PYTHON ?= python3
@@ -43,6 +43,13 @@ test: .venv/installed-dev  ## The whole suite on SQLite and, beside it, on a Pos
 prove: .venv/installed-dev  ## The longer proofs, on both databases.
 	$(BIN)/python -m tests -m prove
 
+.venv/installed-browser: tests/browser/requirements.txt .venv/installed-dev
+	$(INSTALL) tests/browser/requirements.txt
+	@touch $@
+
+browser: .venv/installed-browser  ## Every page and form in Chromium (Debian: apt-get install chromium).
+	$(BIN)/python -m pytest -q tests/browser
+
 .venv-bench/installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.txt
@@ -68,6 +75,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: .venv/installed-dev  ## Write the pinned packages anew, from pyproject.toml.
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) --group browser --constraints requirements-dev.txt --output-file tests/browser/requirements.txt
 	$(COMPILE) --group bench --constraints requirements.txt --output-file benchmarks/requirements.txt
 	$(COMPILE) --group clients --output-file .ci/clients/requirements.txt
 

@@ -14,9 +14,15 @@ pytestmark = pytest.mark.once
 
 PYPROJECT = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())
 PROJECT, DEV = PYPROJECT["project"], PYPROJECT["dependency-groups"]["dev"]
-BENCH = PYPROJECT["dependency-groups"]["bench"]
-CLIENTS = PYPROJECT["dependency-groups"]["clients"]
-COMPILED = ["requirements.txt", "requirements-dev.txt", "benchmarks/requirements.txt", ".ci/clients/requirements.txt"]
+GROUPS = {
+    "requirements-dev.txt": "dev",
+    "tests/browser/requirements.txt": "browser",
+    "benchmarks/requirements.txt": "bench",
+    ".ci/clients/requirements.txt": "clients",
+}
+DIRECT = {"requirements.txt": PROJECT["dependencies"]} | {
+    name: PYPROJECT["dependency-groups"][group] for name, group in GROUPS.items()
+}
 
 
 def entries(name):
@@ -31,18 +37,18 @@ def pinned(name):
     return {canonicalize_name(requirement.name): requirement for requirement in requirements}
 
 
-@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("name", DIRECT)
 def test_every_line_is_one_version_with_hashes(name):
     for entry in entries(name):
         assert re.fullmatch(r"[\w.-]+==[\w.]+( ; [^-]+?)? ( *--hash=sha256:[0-9a-f]{64})+", entry), entry
 
 
-@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("name", DIRECT)
 def test_no_address_of_an_index_is_in_the_file(name):
     assert not re.search(r"://|--(extra-)?index|--find-links", (BASE_DIR / name).read_text())
 
 
-@pytest.mark.parametrize(("name", "direct"), list(zip(COMPILED, [PROJECT["dependencies"], DEV, BENCH, CLIENTS])))
+@pytest.mark.parametrize(("name", "direct"), list(DIRECT.items()))
 def test_what_we_use_directly_is_compiled_as_it_is_named(name, direct):
     compiled = pinned(name)
 

@@ -1,0 +1,80 @@
+"""Every page, found by following the links: usable by all, at every width, in light and dark."""
+
+import re
+from urllib.parse import urldefrag, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+WIDTHS = [360, 800, 1400]
+SCHEMES = ["light", "dark"]
+STARTS = [
+    "/",
+    "/api/v1/",
+    "/api/v1/notes?q=tmux",
+    "/api/v1/notes?q=nowhere",
+    "/api/v1/batch",
+    "/api/docs",
+    "/api-auth/login/",
+    "/admin/",
+    "/admin/login/",
+    "/admin/notes/note/add/",
+    "/api/v1/nowhere",
+    "/nowhere",
+]
+NO_PAGE = re.compile(r"/(static|admin/jsi18n|admin/logout|api/schema|.*\.md$)|.*[?&]format=json")
+
+
+def kind(address):
+    """Return what addresses of one kind of page share: ids are left out, and what is asked for is."""
+    parts = urlsplit(address.replace("?format=api", ""))
+    path = re.sub(r"/(\d+|[\da-f-]{36}|id)(?=/|$)", "/…", parts.path).rstrip("/")
+    return re.sub(r"^/api/v1/tags/.*", "/api/v1/tags/…", path) + "?" * bool(parts.query)
+
+
+def opened(page, starts):
+    """Yield (address, status) of each start, and of one page of each kind that its links lead to. Open it first."""
+    known, coming = set(), list(starts)
+    for address in coming:
+        known.add(kind(address))
+        answer = page.goto(address)
+        if not answer.headers["content-type"].startswith("text/html"):
+            continue
+        yield address, answer.status
+        origin, *links = page.evaluate("[location.origin, ...[...document.links].map(link => link.href)]")
+        for link in links:
+            target = urldefrag(link.removeprefix(origin)).url
+            if link.startswith(f"{origin}/") and not NO_PAGE.match(target) and kind(target) not in known:
+                known.add(kind(target))
+                coming.append(target)
+
+
+def faults(page):
+    """Yield what some people could not use on this page."""
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            if over > 0:
+                yield f"{width} wide, {scheme}: {over} pixels too wide"
+        # Colours are all that differs in the dark.
+        rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
+        for violation in Axe().run(page, options={"resultTypes": ["violations"], **rules}).response["violations"]:
+            if violation["impact"] in {"serious", "critical"}:
+                targets = [" ".join(map(str, node["target"])) for node in violation["nodes"][:5]]
+                yield f"{scheme}: {violation['id']}: {targets}"
+
+
+@pytest.mark.parametrize("person", ["visitor", "ada", "vera"])
+def test_every_page_is_usable_by_all(open_browser, hostile_notes, person):
+    page = open_browser(person).new_page()
+    starts = STARTS + [f"/api/v1/notes/{note['id']}" for note in hostile_notes.values()]
+
+    wrongs = [
+        f"{address}: {wrong}"
+        for address, status in opened(page, starts)
+        for wrong in [f"status {status}"] * (status >= 500) + list(faults(page))
+    ]
+
+    assert not wrongs, "\n".join(wrongs)
