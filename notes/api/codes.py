@@ -119,6 +119,11 @@ CODES = {
         "Too many requests wait for the server, or their bodies fill its memory. Nothing was stored.",
         "Wait for `Retry-After` seconds, then try again.",
     ),
+    "unavailable": Code(
+        503,
+        "The proxy in front gets no answer from the service.",
+        "Wait for `Retry-After` seconds, then try again. Send a write with the same `Idempotency-Key`.",
+    ),
 }
 
 # The codes of single fields, in the `errors` of a 400. A code from above is there too, with an empty field, if it is
