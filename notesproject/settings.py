@@ -204,7 +204,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": [
         "notes.api.renderers.JSONRenderer",
-        "rest_framework.renderers.BrowsableAPIRenderer",
+        "notes.api.browsable.BrowsableAPIRenderer",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "notes.api.negotiation.Negotiation",
     "DEFAULT_PAGINATION_CLASS": "notes.api.pagination.KeysetPagination",

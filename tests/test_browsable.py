@@ -3,9 +3,11 @@
 import json
 import re
 from html import unescape
+from typing import NamedTuple
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import reverse
 from django.utils.html import escape
 from rest_framework.test import APIClient
@@ -42,7 +44,7 @@ def browser(notebook, ada):
 
 
 class Browser:
-    """Does what a browser does with the pages of the browsable API: asks for HTML, and sends the CSRF token."""
+    """Does what a browser does with the pages of the browsable API: asks for HTML, fills in forms and sends them."""
 
     def __init__(self):
         self.client = APIClient(enforce_csrf_checks=True)
@@ -50,33 +52,50 @@ class Browser:
     def open(self, address):
         return self.client.get(address, headers=HTML)
 
-    def csrf_token(self, address):
-        """Return the token that the scripts of this page would send."""
-        [token] = set(re.findall(r'csrfToken&quot;: &quot;(\w+)|"csrfToken": "(\w+)"', self.open(address).text))
-        return "".join(token)
+    def form(self, address, button):
+        """Return the form with this button on the page at this address."""
+        return form_in(self.open(address), button)
+
+    def submit(self, form, **typed):
+        """Fill in a form, and send it as the script of the page does: by its method, the token in a header too."""
+        fields = {**form.fields, **typed}
+        headers = {**HTML, "X-CSRFToken": fields["csrfmiddlewaretoken"]}
+        return self.client.generic(
+            form.method, form.address, encode_multipart(BOUNDARY, fields), MULTIPART_CONTENT, headers=headers
+        )
 
     def submit_form(self, address, fields):
-        """Submit the HTML form that creates: an ordinary POST, the token in a hidden field."""
-        [token] = set(re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', form(self.open(address), "POST")))
-        fields = {"csrfmiddlewaretoken": token, **fields}
-        return self.client.post(address, fields, format="multipart", headers=HTML)
+        """Fill in the form on this page that makes a note."""
+        return self.submit(self.form(address, "Create the note"), **fields)
 
     def submit_put_form(self, address, fields):
-        """Submit the HTML form that edits: a script sends it as PUT, still as multipart, the token in a header."""
-        headers = {**HTML, "X-CSRFToken": self.csrf_token(address)}
-        return self.client.put(address, fields, format="multipart", headers=headers)
+        """Fill in the form on this page that edits the note."""
+        return self.submit(self.form(address, "Save"), **fields)
+
+    def csrf_token(self, address):
+        return re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.open(address).text)[1]
 
     def submit_raw(self, method, address, content):
-        """Submit the raw form: a script sends what stands in the text area."""
+        """Send JSON, as somebody's own script on a page would."""
         headers = {**HTML, "X-CSRFToken": self.csrf_token(address)}
         return self.client.generic(method, address, content, content_type="application/json", headers=headers)
 
 
-def form(response, method):
-    """Return the HTML form for this method in a page, as text."""
-    attribute = f'method="{method}"' if method == "POST" else f'data-method="{method}"'
+class Form(NamedTuple):
+    text: str
+    method: str
+    address: str
+    fields: dict
+
+
+def form_in(response, button):
+    """Return the form with this button in a page, as a browser would send it untouched."""
     forms = re.findall(r"<form\b.*?</form>", response.text, re.S)
-    return next(text for text in forms if attribute in text and 'name="title"' in text)
+    text = next(text for text in forms if f">{button}</button>" in text)
+    fields = dict(re.findall(r'<input (?:type="\w+" )?name="(\w+)"[^>]*? value="([^"]*)"', text))
+    fields |= re.findall(r'<textarea name="(\w+)"[^>]*>\n(.*?)</textarea>', text, re.S)
+    fields = {name: unescape(value).replace("\n", "\r\n") for name, value in fields.items()}
+    return Form(text, re.search(r'data-method="(\w+)"', text)[1], re.search(r'action="([^"]*)"', text)[1], fields)
 
 
 def test_a_visitor_reads_the_list_and_a_note_as_html(visitor, note):
@@ -100,7 +119,7 @@ def test_logging_in_leads_back_to_the_page_one_came_from(visitor, ada):
 
     assert (response.status_code, response["Location"]) == (302, NOTES)
     assert "ada" in visitor.open(NOTES).text
-    assert visitor.submit_form(NOTES, {"title": "x", "body": "", "tags": ""}).status_code == 201
+    assert visitor.submit_form(NOTES, {"title": "x", "body": "", "tags": ""}).status_code == 303
 
 
 def test_a_wrong_password_shows_the_login_form_again(visitor, ada):
@@ -132,7 +151,7 @@ def log_in(visitor, password, next_page):
 def test_the_html_form_creates_a_note(browser):
     response = browser.submit_form(NOTES, {"title": "Plan", "body": "Rest", "tags": "home, work"})
 
-    assert response.status_code == 201
+    assert response.status_code == 303
     note = Note.objects.get()
     assert (note.title, note.body, note.tags) == ("Plan", "Rest", ["home", "work"])
 
@@ -140,7 +159,7 @@ def test_the_html_form_creates_a_note(browser):
 def test_the_html_form_sends_an_empty_id_where_the_person_chose_none(browser):
     response = browser.submit_form(NOTES, {"id": "", "title": "Plan", "body": "", "tags": ""})
 
-    assert response.status_code == 201
+    assert response.status_code == 303
     assert Note.objects.get().tags == []
 
 
@@ -149,7 +168,7 @@ def test_the_html_form_takes_an_id(browser):
         NOTES, {"id": "0190f1c2-7a3b-7c4d-8e5f-001122334455", "title": "Plan", "body": "", "tags": ""}
     )
 
-    assert response.status_code == 201
+    assert response.status_code == 303
     assert str(Note.objects.get().uuid) == "0190f1c2-7a3b-7c4d-8e5f-001122334455"
 
 
@@ -157,13 +176,10 @@ def test_the_html_form_takes_metadata_as_json(browser):
     response = browser.submit_form(NOTES, {"title": "Plan", "body": "", "tags": "", "metadata": '{"größe":\r\n1}'})
 
     note = Note.objects.get()
-    assert (response.status_code, note.metadata) == (201, {"größe": 1})
-    put_form = form(browser.open(f"{NOTES}/{note.uuid}"), "PUT")
-    [shown] = re.findall(r'<textarea name="metadata"[^>]*>(.*?)</textarea>', put_form, re.S)
-    assert json.loads(unescape(shown)) == {"größe": 1}
-    assert "größe" in shown
-    fields = {"title": "Plan", "body": "", "tags": "", "metadata": unescape(shown).replace("\n", "\r\n")}
-    assert browser.submit_put_form(f"{NOTES}/{note.uuid}", fields).status_code == 200
+    assert (response.status_code, note.metadata) == (303, {"größe": 1})
+    edit = browser.form(f"{NOTES}/{note.uuid}", "Save")
+    assert json.loads(edit.fields["metadata"]) == {"größe": 1}
+    assert browser.submit(edit).status_code == 303
     note.refresh_from_db()
     assert note.revision == 1
 
@@ -173,31 +189,33 @@ def test_the_html_form_shows_again_what_is_no_metadata(browser, typed):
     response = browser.submit_form(NOTES, {"title": "x", "body": "Hours of work", "tags": "", "metadata": typed})
 
     assert response.status_code == 400
-    assert "etadata" in form(response, "POST").partition("help-block")[2]
+    assert re.search(
+        r'<textarea name="metadata".*<strong class="error">', form_in(response, "Create the note").text, re.S
+    )
     assert "<script>alert" not in response.text
     assert not Note.objects.exists()
 
 
 def test_the_html_form_takes_dates_or_none(browser):
     left_out = {"id": "", "created_at": "", "updated_at": "", "title": "Old letter", "body": "", "tags": ""}
-    assert browser.submit_form(NOTES, left_out).status_code == 201
+    assert browser.submit_form(NOTES, left_out).status_code == 303
 
     response = browser.submit_form(NOTES, {**left_out, "created_at": "2019-05-31T12:00:00Z"})
 
-    assert response.status_code == 201
+    assert response.status_code == 303
     assert Note.objects.order_by("position").first().created_at.year == 2019
-    [date_field] = re.findall(r'<input name="created_at"[^>]*>', form(browser.open(NOTES), "POST"))
+    [date_field] = re.findall(r'<input name="created_at"[^>]*>', browser.form(NOTES, "Create the note").text)
     assert 'type="text"' in date_field
 
 
 def test_the_html_form_of_a_note_holds_what_it_is_now(browser, notebook, by):
     note = create_note(notebook, by, title='Plan "B"', body="One\nTwo <b>", tags=["home", "at work"])
 
-    put_form = form(browser.open(f"{NOTES}/{note.uuid}"), "PUT")
+    edit = browser.form(f"{NOTES}/{note.uuid}", "Save")
 
-    assert escape('Plan "B"') in put_form
-    assert escape("One\nTwo <b>") in put_form
-    assert 'value="home, at work"' in put_form
+    assert edit.fields["title"] == 'Plan "B"'
+    assert edit.fields["body"] == "One\r\nTwo <b>"
+    assert edit.fields["tags"] == "home, at work"
 
 
 def test_the_html_form_edits_a_note(browser, note):
@@ -205,7 +223,7 @@ def test_the_html_form_edits_a_note(browser, note):
         f"{NOTES}/{note.uuid}", {"title": "New", "body": "Less", "tags": "home,  Office ,home"}
     )
 
-    assert response.status_code == 200
+    assert (response.status_code, response["Location"]) == (303, f"{NOTES}/{note.uuid}")
     note.refresh_from_db()
     assert (note.title, note.body, note.tags) == ("New", "Less", ["home", "Office"])
 
@@ -213,18 +231,16 @@ def test_the_html_form_edits_a_note(browser, note):
 def test_the_html_form_takes_tags_away(browser, note):
     response = browser.submit_put_form(f"{NOTES}/{note.uuid}", {"title": "Plan", "body": "x", "tags": ""})
 
-    assert response.status_code == 200
+    assert response.status_code == 303
     note.refresh_from_db()
     assert note.tags == []
 
 
 def test_saving_the_html_form_untouched_changes_nothing(browser, note):
     # Browsers send the lines of a text area with CR LF between them, whatever line breaks the text had.
-    fields = {"title": note.title, "body": note.body.replace("\n", "\r\n"), "tags": ", ".join(note.tags)}
+    response = browser.submit_put_form(f"{NOTES}/{note.uuid}", {})
 
-    response = browser.submit_put_form(f"{NOTES}/{note.uuid}", fields)
-
-    assert response.status_code == 200
+    assert response.status_code == 303
     assert Note.objects.get().body == note.body
     assert Revision.objects.count() == 1
 
@@ -232,41 +248,35 @@ def test_saving_the_html_form_untouched_changes_nothing(browser, note):
 def test_the_first_empty_line_of_a_body_is_in_the_html_form(browser, notebook, by):
     note = create_note(notebook, by, title="Poem", body="\n\nRoses")
 
-    put_form = form(browser.open(f"{NOTES}/{note.uuid}"), "PUT")
+    put_form = browser.form(f"{NOTES}/{note.uuid}", "Save").text
 
     # A browser drops the newline right behind the tag.
     assert re.search(r"<textarea[^>]*>\r?\n\n\nRoses</textarea>", put_form)
 
 
-def test_the_raw_form_creates_and_edits(browser):
+def test_json_of_a_page_creates_and_edits(browser):
     created = browser.submit_raw("POST", NOTES, json.dumps({"title": "Plan", "tags": ["home"]}))
     address = f"{NOTES}/{Note.objects.get().uuid}"
     replaced = browser.submit_raw("PUT", address, json.dumps({"title": "New", "body": "One\nTwo"}))
     changed = browser.submit_raw("PATCH", address, json.dumps({"tags": ["work"]}))
 
-    assert [response.status_code for response in (created, replaced, changed)] == [201, 200, 200]
+    assert [response.status_code for response in (created, replaced, changed)] == [303, 303, 303]
     note = Note.objects.get()
     assert (note.title, note.body, note.tags) == ("New", "One\nTwo", ["work"])
 
 
-def test_the_raw_form_of_a_note_holds_json_that_can_be_sent_as_it_is(browser, note):
-    page = browser.open(f"{NOTES}/{note.uuid}").text
-    [content] = set(re.findall(r'<textarea name="_content".*?>(.*?)</textarea>', page, re.S))
-
-    response = browser.submit_raw("PUT", f"{NOTES}/{note.uuid}", unescape(content))
-
-    assert response.status_code == 200
-    assert Revision.objects.count() == 1
-
-
-def test_the_delete_button_puts_a_note_into_the_trash(browser, note):
+def test_the_delete_button_puts_a_note_into_the_trash_from_where_it_comes_back(browser, note):
     address = f"{NOTES}/{note.uuid}"
-    headers = {**HTML, "X-CSRFToken": browser.csrf_token(address)}
 
-    response = browser.client.delete(address, headers=headers)
+    deleted = browser.submit(browser.form(address, "Move to the trash"))
+    page = browser.open(deleted["Location"])
+    restored = browser.submit(form_in(page, "Restore"))
 
-    assert response.status_code == 200  # A 204 could not hold the page that says so.
-    assert browser.open(address).status_code == 404
+    assert (deleted.status_code, deleted["Location"]) == (303, address)
+    assert page.status_code == 404
+    assert "It is in the trash" in page.text
+    assert (restored.status_code, restored["Location"]) == (303, address)
+    assert browser.open(address).status_code == 200
 
 
 def test_the_pages_are_linked(browser, notebook, by):
@@ -316,7 +326,6 @@ def test_markup_in_what_is_refused_stays_text_too(browser, note, name):
 
 
 HOSTILE_FIELDS = {
-    "no title": {"body": "x", "tags": ""},
     "an empty title": {"title": "", "body": "", "tags": ""},
     "a title too long": {"title": "x" * 201, "body": "", "tags": ""},
     "a tag too long": {"title": "x", "body": "", "tags": "x" * 51},
@@ -347,10 +356,12 @@ def test_an_invalid_form_is_a_400_shown_as_a_page(browser, note, fields):
 def test_an_invalid_form_comes_back_with_its_input_and_errors_beside_it(browser):
     response = browser.submit_form(NOTES, {"title": "x" * 201, "body": "Hours of work", "tags": "home"})
 
-    post_form = form(response, "POST")
     assert response.status_code == 400
-    assert "Hours of work" in post_form
-    assert "at most 200 characters" in post_form
+    again = form_in(response, "Create the note")
+    assert (again.fields["body"], again.fields["tags"]) == ("Hours of work", "home")
+    assert re.search(
+        r'<input name="title"[^>]* aria-invalid="true">\s*<strong class="error">[^<]*at most 200', again.text
+    )
 
 
 @pytest.mark.parametrize(
@@ -393,9 +404,6 @@ def page_link(response, relation):
     return unescape(re.search(rf'<a href="([^"]*)" rel="{relation}"', response.text)[1])
 
 
-def test_the_form_under_a_narrowed_list_creates_too(staff, notebook):
-    response = staff.post(
-        "/api/v1/notes?limit=2&q=plan", {"title": "From the page"}, format="multipart", headers={"Accept": "text/html"}
-    )
-
-    assert response.status_code == 201
+def test_the_form_under_a_narrowed_list_creates_too(browser):
+    assert browser.submit_form(f"{NOTES}?limit=2&q=plan", {"title": "From the page"}).status_code == 303
+    assert Note.objects.get().title == "From the page"

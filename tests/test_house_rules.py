@@ -15,6 +15,7 @@ NAMES = [str(path.relative_to(BASE_DIR)) for path in MODULES]
 
 # Imports run from left to right, never back.
 FLOORS = [
+    ["notes.templatetags"],
     ["notes.api", "notes.admin", "notes.pages", "notes.logins", "notes.management", "notes.checks", "notes.apps"],
     [
         "notes.importing",
@@ -44,7 +45,7 @@ FLOORS = [
     ["notes.turns"],
 ]
 # The admin answers requests too: Django's own admin cannot be written without django.http.
-MAY_SPEAK_HTTP = ("notes.api", "notes.admin", "notes.pages", "notes.logins")
+MAY_SPEAK_HTTP = ("notes.templatetags", "notes.api", "notes.admin", "notes.pages", "notes.logins")
 
 
 def module_name(path):

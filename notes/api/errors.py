@@ -12,7 +12,6 @@ from rest_framework import exceptions
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.serializer_helpers import ReturnDict
 
 from notes import databases
 from notes.api import audit
@@ -93,9 +92,6 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
     if isinstance(error, (exceptions.AuthenticationFailed, exceptions.Throttled)):
         audit.log_refusal(error.get_codes(), request, by=getattr(error, "writer_id", None))
     body = problem(request, error)
-    # The browsable API shows the form again, with the input and the errors beside it.
-    if serializer := getattr(error.detail, "serializer", None):
-        body = ReturnDict(body, serializer=serializer)
     response = Response(body, status=error.status_code, headers=headers_of(error))
     # The browsable API shows the error on its page. Everybody else gets JSON, whatever they accept.
     renderer = getattr(request, "accepted_renderer", None)

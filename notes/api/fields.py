@@ -153,6 +153,9 @@ def parsed_uuid(text):
 class Moment(serializers.DateTimeField):
     """A time with its offset from UTC. Without an offset it would mean another moment in each country."""
 
+    def __init__(self, **kwargs):
+        super().__init__(style={"input_type": "text", "placeholder": MOMENT_FORMAT}, **kwargs)
+
     def to_internal_value(self, value):
         if not isinstance(value, str):
             self.fail("invalid", format=MOMENT_FORMAT)

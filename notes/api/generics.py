@@ -16,7 +16,7 @@ from notes.api.fields import parsed_uuid
 from notes.api.permissions import NotebookPermission, access_of
 from notes.api.preconditions import CONDITIONS, Expected, entity_tag, tag_of_note
 from notes.api.preferences import MINIMAL, wants_minimal
-from notes.api.query_params import raise_400_for_unknown
+from notes.api.query_params import leave_out_empty, raise_400_for_unknown
 from notes.api.serializers import NoteSerializer
 from notes.api.throttling import AccessThrottle
 from notes.commits import committed
@@ -35,6 +35,10 @@ class NotebookView(APIView):
     # The query parameters of each action. All others are a 400.
     query_params = {}
     repeatable_params = frozenset()
+    # The templates of its pages, by action. A write that has one shows its answer; others lead back to a page.
+    pages = {}
+    # The parameters that a form on its list offers.
+    filters = None
     # Whether its list shows notes with their bodies, which may be long.
     shows_bodies = False
     # The operation of each action. A view without actions has one, under None.
@@ -70,10 +74,9 @@ class NotebookView(APIView):
         if not hasattr(self, request.method.lower()):
             # A method that the view does not have is a 405, whatever the parameters are.
             return
-        known = self.query_params.get(getattr(self, "action", None), set())
         if request.accepted_renderer.format == "api":
-            # The forms of the browsable API post to the address of their page, which has the list's parameters.
-            known = set().union(*self.query_params.values())
+            leave_out_empty(request)
+        known = self.query_params.get(getattr(self, "action", None), set())
         raise_400_for_unknown(request, known, self.repeatable_params)
         self.raise_400_for_ignored_headers(request)
 
@@ -100,10 +103,7 @@ class NotebookView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in getattr(request, "rate_limit", {}).items():
             response[name] = value
-        if response.accepted_renderer.format == "api":
-            # An ETag names the JSON or the Markdown, so the browsable API's page has none.
-            response.headers.pop("ETag", None)
-        elif response.status_code in {200, 304}:
+        if response.status_code in {200, 304} and response.accepted_renderer.format != "api":
             response.again = self.again(request)
         return response
 

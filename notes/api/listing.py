@@ -48,6 +48,9 @@ def parameter_of(lookup: str) -> Parameter:
     return (Parameters if kind == "among" else Parameter)(lookup, Note._meta.get_field(name))
 
 
+TIMES = ["created_after", "created_before", "updated_after", "updated_before"]
+
+
 class Metadata(Family):
     """`metadata.author=Ada`: notes with this value, or with a list that has it."""
 
@@ -64,12 +67,15 @@ class ListParams(PageParams):
     """What a list of notes may be asked for."""
 
     repeatable = frozenset({"tag", "without_tag", "metadata."})
+    # What the form on the page of the list offers.
+    for_people = ["q", "tag", "without_tag", *TIMES, "ordering"]
 
     q = Text(
+        label="Search",
         required=False,
         allow_blank=True,
         max_length=MAX_QUERY_CHARS,
-        help_text='Search: words, "exact phrases", -without, tag:name. The last word may be unfinished.',
+        help_text='Words, "exact phrases", -without, tag:name. The last word may be unfinished.',
     )
     tag = serializers.ListField(child=Text(), required=False, help_text="Notes with this tag; given twice, with both.")
     without_tag = serializers.ListField(child=Text(), required=False, help_text="Notes without this tag.")

@@ -1,8 +1,8 @@
 """Which representation a client gets, and may send (RFC 9110, 12.5.1)."""
 
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import BrowsableAPIRenderer
 
+from notes.api.browsable import BrowsableAPIRenderer
 from notes.api.parsers import MergePatchParser, StrictJSONParser
 from notes.api.renderers import JSONRenderer, MarkdownRenderer
 

@@ -16,6 +16,7 @@ from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 
 from notes import markdown
 from notes.api.problems import RequestTooLarge
+from notes.api.query_params import number_in
 from notes.api.representation import utc_text
 from notes.content import NotAllowed, refuse_unstorable, split_tags
 
@@ -23,7 +24,9 @@ MAX_DEPTH = 20
 MAX_DIGITS = 1000
 # Listing the errors of a million values takes half a minute. A batch of notes has 6,000 values at most.
 MAX_VALUES = 10_000
-LEFT_OUT_IF_EMPTY = {"id", "metadata", "created_at", "updated_at"}
+LEFT_OUT_IF_EMPTY = {"id", "metadata", "created_at", "updated_at", "count"}
+# What a form sends in a hidden field, as it cannot set headers.
+HEADERS_OF_FORMS = {"csrfmiddlewaretoken": settings.CSRF_HEADER_NAME, "if_match": "HTTP_IF_MATCH"}
 # Possessive, and it also matches an unterminated string: it looks at each character once and never backtracks.
 STRING = re.compile(r'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
 EMPTY = re.compile(r"\[\s*+]|{\s*+}")
@@ -155,14 +158,16 @@ class FormParser(MultiPartParser):
             raise ParseError("Files are not taken; send text.")
         # Browsers send every newline of a text area as CR LF, even if the text had LF before.
         fields = {name: text.replace("\r\n", "\n") for name, text in form.data.items()}
-        # Django looks for the token in its own parse of the form, or in the header that scripts send.
-        if token := fields.pop("csrfmiddlewaretoken", None):
-            request.META.setdefault(settings.CSRF_HEADER_NAME, token)
+        for name, header in HEADERS_OF_FORMS.items():
+            if value := fields.pop(name, None):
+                request.META.setdefault(header, value)
         if "tags" in fields:
             fields["tags"] = split_tags(fields["tags"])
         fields = {name: value for name, value in fields.items() if value or name not in LEFT_OUT_IF_EMPTY}
         if "metadata" in fields:
             fields["metadata"] = metadata_in(fields["metadata"])
+        if "count" in fields:
+            fields["count"] = number_in(fields["count"])
         return fields
 
 

@@ -32,6 +32,14 @@ def raise_400_for_unknown(request: Request, known: Set[str], repeatable: Set[str
         raise ValidationError(errors, code="query_parameter")
 
 
+def leave_out_empty(request: Request) -> None:
+    """Forget the parameters without a value: a browser sends every field of a form, also those left empty."""
+    given = request._request.GET.copy()
+    for name, values in list(given.lists()):
+        given.setlist(name, [value for value in values if value])
+    request._request.GET = given
+
+
 def family_of(name: str) -> str:
     """Return `metadata.` for `metadata.author`; a name without a dot is a family of its own."""
     return name[: name.find(".") + 1] or name

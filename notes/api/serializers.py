@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from notes import content, models
-from notes.api.fields import MOMENT_FORMAT, Count, Limit, Metadata, Moment, NoteId, Tag, Tags, Text, held_to
+from notes.api.fields import Count, Limit, Metadata, Moment, NoteId, Tag, Tags, Text, held_to
 from notes.api.representation import FromRow
 from notes.models import LEVELS, Revision, one_line
 from notes.search.highlights import highlights
@@ -71,15 +71,6 @@ class NoteSerializer(FromRow, StrictSerializer):
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
 
-    def __getitem__(self, name):
-        """Return a field for the form of the browsable API: metadata as text, errors within it as lines."""
-        bound = super().__getitem__(name)
-        if name == "metadata" and isinstance(bound.value, dict):
-            bound.value = content.metadata_to_edit(bound.value)
-        if isinstance(bound.errors, dict):
-            bound.errors = [f"{child}: {error}" for child, errors in bound.errors.items() for error in errors]
-        return bound
-
     def validate_title(self, title):
         return held_to(content.title, title, getattr(self.instance, "title", None))
 
@@ -89,14 +80,13 @@ class NoteSerializer(FromRow, StrictSerializer):
 
 # The clock of a client may run ahead of ours.
 MOST_AHEAD = timedelta(days=1)
-AS_TEXT = {"input_type": "text", "placeholder": MOMENT_FORMAT}
 
 
 class PutNoteSerializer(NoteSerializer):
     """A note. A new one may bring its dates; of one that is there, they may be sent back as they were received."""
 
-    created_at = Moment(required=False, style=AS_TEXT, help_text="For a new note: when it was made elsewhere.")
-    updated_at = Moment(required=False, style=AS_TEXT, help_text="For a new note; not before `created_at`.")
+    created_at = Moment(required=False, help_text="For a new note: when it was made elsewhere.")
+    updated_at = Moment(required=False, help_text="For a new note; not before `created_at`.")
 
     def validate_created_at(self, created_at):
         return not_ahead(created_at)

@@ -73,6 +73,8 @@ class NoteViewSet(MediaTypesByAction, WritingView, ModelViewSet):
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
     query_params = {"list": ListParams.names()}
+    filters = ListParams
+    pages = {"list": "notes/note_list.html", "retrieve": "notes/note_detail.html"}
     made_from = {"list": "notebook", "retrieve": "note"}
     repeatable_params = ListParams.repeatable
     conditional_actions = {"update", "partial_update", "destroy", "restore", "append", "prepend", "replace"}
@@ -140,9 +142,6 @@ class NoteViewSet(MediaTypesByAction, WritingView, ModelViewSet):
         else:
             if expected.if_match is not None:
                 raise_412_if_changed(Expected(expected.if_match), query.model_of(row), epoch)
-            if renderer_format == "api":
-                # The forms on the page begin with the note that the serializer was made for.
-                shown = NoteSerializer(query.model_of(row)).data
             response = Response(shown)
         response["ETag"] = entity_tag(tag)
         return response

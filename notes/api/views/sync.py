@@ -88,6 +88,7 @@ class BatchView(WritingView):
     """
 
     writes = {None: batches.batch}
+    pages = {None: "rest_framework/api.html"}
     ignored_headers = dict.fromkeys(CONDITIONS, "Say `if_match` in each operation that it is about.")
 
     @extend_schema(
