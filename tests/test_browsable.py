@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from notes.door import Door
 from notes.models import Note, Revision
 from tests.people import make_staff
-from tests.writing import create_note
+from tests.writing import create_note, edit, trash
 
 NOTES = "/api/v1/notes"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -407,3 +407,196 @@ def page_link(response, relation):
 def test_the_form_under_a_narrowed_list_creates_too(browser):
     assert browser.submit_form(f"{NOTES}?limit=2&q=plan", {"title": "From the page"}).status_code == 303
     assert Note.objects.get().title == "From the page"
+
+
+# Two tabs
+
+
+def test_the_second_of_two_tabs_is_refused_and_sees_both_texts(browser, note):
+    address = f"{NOTES}/{note.uuid}"
+    first, second = browser.form(address, "Save"), browser.form(address, "Save")
+
+    browser.submit(first, title="Plan A", body="One\nFirst\n")
+    refused = browser.submit(second, title="Plan B", body="One\nSecond\n", tags="home")
+    again = form_in(refused, "Save")
+
+    assert refused.status_code == 412
+    note.refresh_from_db()
+    assert (note.title, note.body, note.tags) == ("Plan A", "One\nFirst\n", ["work"])
+    assert "One\nFirst\n</pre>" in refused.text
+    assert (again.fields["title"], again.fields["body"]) == ("Plan B", "One\r\nSecond\r\n")
+    assert "<del>- First</del><ins>+ Second</ins>" in refused.text
+    assert browser.submit(again).status_code == 303
+    note.refresh_from_db()
+    assert (note.title, note.body, note.tags) == ("Plan B", "One\nSecond\n", ["home"])
+
+
+@pytest.mark.parametrize("button", ["Append", "Prepend", "Replace", "Move to the trash"])
+def test_every_form_of_a_note_that_has_changed_is_refused(browser, note, by, button):
+    opened = browser.form(f"{NOTES}/{note.uuid}", button)
+    edit(note, by, body="Two")
+
+    refused = browser.submit(opened, **{name: "Two" for name in ("text", "find", "replace") if name in opened.fields})
+
+    assert refused.status_code == 412
+    assert "has changed since you opened this form" in refused.text
+    assert form_in(refused, button).fields["if_match"] != opened.fields["if_match"]
+    assert Note.objects.get().body == "Two"
+
+
+@pytest.mark.parametrize("typed", [{"metadata": "{"}, {"metadata": '{"a": {}}'}, {"tags": "x" * 51}])
+def test_what_was_typed_into_a_stale_form_is_shown_even_if_it_is_wrong_too(browser, note, by, typed):
+    opened = browser.form(f"{NOTES}/{note.uuid}", "Save")
+    edit(note, by, body="Two")
+
+    refused = browser.submit(opened, body="Three", **typed)
+
+    assert refused.status_code == 412
+    fields = form_in(refused, "Save").fields
+    assert fields["body"] == "Three"
+    assert "".join(fields["metadata" if "metadata" in typed else "tags"].split()) in {"{", '{"a":{}}', "x" * 51}
+
+
+# Small edits, the trash, names
+
+
+@pytest.mark.parametrize(
+    ("button", "typed", "body"),
+    [
+        ("Append", {"text": "Three"}, "One\nTwo\nThree"),
+        ("Prepend", {"text": "Zero\n"}, "Zero\nOne\nTwo\n"),
+        ("Replace", {"find": "o", "replace": "0", "count": "1"}, "One\nTw0\n"),
+        ("Replace", {"find": "One\n", "replace": "", "count": ""}, "Two\n"),
+    ],
+)
+def test_small_edits_have_forms(browser, note, button, typed, body):
+    response = browser.submit(browser.form(f"{NOTES}/{note.uuid}", button), **typed)
+
+    assert (response.status_code, response["Location"]) == (303, f"{NOTES}/{note.uuid}")
+    assert Note.objects.get().body == body
+
+
+@pytest.mark.parametrize("count", ["2", "many"])
+def test_a_refused_small_edit_comes_back_with_its_input(browser, note, count):
+    opened = browser.form(f"{NOTES}/{note.uuid}", "Replace")
+
+    refused = browser.submit(opened, find="One", replace="1", count=count)
+
+    assert refused.status_code == (409 if count == "2" else 400)
+    again = form_in(refused, "Replace")
+    assert (again.fields["find"], again.fields["replace"]) == ("One", "1")
+    assert 'role="alert"' in refused.text
+
+
+def test_what_was_typed_too_often_comes_back(browser, note, settings):
+    opened = browser.form(NOTES, "Create the note")
+    settings.NOTES_RATE_WRITES = (0, 3600)
+
+    refused = browser.submit(opened, title="Hours of work")
+
+    assert refused.status_code == 429
+    assert form_in(refused, "Create the note").fields["title"] == "Hours of work"
+
+
+def test_a_page_is_called_what_it_shows_and_knows_the_way_to_it(browser, notebook, by):
+    note = create_note(notebook, by, title="<b>Plan</b> {0}")
+    address = f"{NOTES}/{note.uuid}"
+
+    page = browser.open(f"{address}/revisions/{note.revision}").text
+
+    trail = re.findall(
+        r'<a href="([^"]*)"[^>]*>([^<]*)</a>', page[page.index("Where you are") :].partition("</nav>")[0]
+    )
+    title = "&lt;b&gt;Plan&lt;/b&gt; {0}"
+    assert trail == [
+        ("/api/v1", "API"),
+        (NOTES, "Notes"),
+        (address, title),
+        (f"{address}/revisions", f"History of {title}"),
+        (f"{address}/revisions/{note.revision}", f"Revision {note.revision}"),
+    ]
+    assert f'<h1 dir="auto">{title}</h1>' in browser.open(address).text
+
+
+def test_a_stranger_learns_nothing_of_the_trash(browser, visitor, note, by):
+    trash(note, by)
+
+    for address in (f"{NOTES}/{note.uuid}", f"{NOTES}/{note.uuid}/revisions"):
+        assert "Plan" not in visitor.open(address).text
+        assert "Plan" in browser.open(address).text
+
+
+# The list
+
+
+def test_a_row_leads_to_its_note_and_has_the_matches_marked(visitor, notebook, by):
+    note = create_note(
+        notebook, by, title="Tmux & <b>screens</b>", body="In <i>tmux</i>: split it", tags=["a&b", "c d"]
+    )
+
+    page = visitor.open(f"{NOTES}?q=tmux").text
+
+    assert f'<a href="{NOTES}/{note.uuid}"><mark>Tmux</mark> &amp; &lt;b&gt;screens&lt;/b&gt;</a>' in page
+    assert "In &lt;i&gt;<mark>tmux</mark>&lt;/i&gt;: split it" in page
+    assert f'href="{NOTES}?tag=a%26b">a&amp;b</a>' in page
+    assert re.search(r'<time datetime="[^"]+Z">\d{4}-\d\d-\d\d \d\d:\d\d UTC</time>', page)
+    assert visitor.open(f"{NOTES}?tag=a%26b").text.count("<li>") == 1
+
+
+def test_a_fragment_from_the_middle_is_marked_at_the_right_place(visitor, notebook, by):
+    create_note(notebook, by, title="Long", body="word " * 500 + "the needle here " + "word " * 500)
+
+    assert "the <mark>needle</mark> here" in visitor.open(f"{NOTES}?q=needle").text
+
+
+@pytest.mark.parametrize("query", ["fields=title", "fields=body", "fields=id", "omit=body"])
+def test_a_list_of_some_fields_is_a_page_too(visitor, note, query):
+    assert visitor.open(f"{NOTES}?{query}").status_code == 200
+
+
+def test_the_filters_are_filled_in_with_what_was_asked_for(visitor, note):
+    page = visitor.open(f"{NOTES}?q=plan&tag=work&tag=home&created_after=2020-01-01T00:00:00Z&ordering=-title").text
+
+    search = re.search(r'<form class="search".*?</form>', page, re.S)[0]
+    assert re.findall(r'<input name="(\w+)"[^>]* value="([^"]+)"', search) == [
+        ("q", "plan"),
+        ("tag", "work"),
+        ("tag", "home"),
+        ("created_after", "2020-01-01T00:00:00Z"),
+    ]
+    assert '<option value="-title" selected>' in search
+
+
+def test_filters_that_are_left_empty_are_not_asked_for(visitor, note):
+    query = "q=plan&tag=&without_tag=&created_after=&created_before=&updated_after=&updated_before=&ordering="
+
+    response = visitor.open(f"{NOTES}?{query}")
+
+    assert response.status_code == 200
+    assert "<mark>Plan</mark>" in response.text
+
+
+def test_a_wrong_filter_is_shown_again_with_its_error_beside_it(visitor, note):
+    response = visitor.open(f"{NOTES}?q=plan&tag=&created_after=yesterday")
+
+    assert response.status_code == 400
+    assert re.search(r'name="created_after"[^>]* value="yesterday"[^>]*>\s*<strong class="error">', response.text)
+    assert 'value="plan"' in response.text
+
+
+def test_a_program_is_still_told_of_an_empty_parameter(visitor, note):
+    assert visitor.client.get(f"{NOTES}?created_after=").status_code == 400
+
+
+def test_the_json_of_each_page_is_one_click_away(visitor, note):
+    for address in (f"{NOTES}?q=plan", f"{NOTES}/{note.uuid}"):
+        link = re.search(r'<a href="([^"]*)">JSON</a>', visitor.open(address).text)[1]
+
+        assert visitor.open(unescape(link)).json()
+
+
+def test_pages_have_no_script_or_style_inside(browser, note):
+    for address in ("/api/v1", NOTES, f"{NOTES}/{note.uuid}", "/login/"):
+        page = browser.open(address).text
+
+        assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)", page), address

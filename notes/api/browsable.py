@@ -73,8 +73,10 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
             # To load the page again must not write again.
             response.status_code, response["Location"] = HTTPStatus.SEE_OTHER, self.address_after()
             return ""
-        if self.is_refused:
-            page = "notes/note_trashed.html" if self.trashed else None
+        if self.trashed:
+            page = "notes/note_trashed.html"
+        elif self.is_refused and not self.filters(view, request):
+            page = None
         self.template = page or "rest_framework/api.html"
         return super().render(data, accepted_media_type, renderer_context)
 
@@ -206,7 +208,7 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
     def filters(self, view, request):
         """Return the fields that narrow this list as HTML, by their names."""
         params = getattr(view, "filters", None)
-        if not params or request.method not in SAFE_METHODS:
+        if not params or view.action != "list":
             return {}
         given = {
             name: values if name in params.repeatable else values[-1] for name, values in request.query_params.lists()

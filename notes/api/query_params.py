@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, Self
 from uuid import UUID
 
+from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -34,9 +35,10 @@ def raise_400_for_unknown(request: Request, known: Set[str], repeatable: Set[str
 
 def leave_out_empty(request: Request) -> None:
     """Forget the parameters without a value: a browser sends every field of a form, also those left empty."""
-    given = request._request.GET.copy()
-    for name, values in list(given.lists()):
-        given.setlist(name, [value for value in values if value])
+    given = QueryDict(mutable=True)
+    for name, values in request.query_params.lists():
+        for value in filter(None, values):
+            given.appendlist(name, value)
     request._request.GET = given
 
 

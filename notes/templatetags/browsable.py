@@ -17,8 +17,10 @@ def when(text):
 
 @register.filter
 def shown(value):
-    """Show a value of metadata; of a list, its members."""
-    return ", ".join(value) if isinstance(value, list) else metadata_text(value).decode()
+    """Show a value of metadata: text as it is, of a list its members."""
+    if isinstance(value, list):
+        return ", ".join(value)
+    return value if isinstance(value, str) else metadata_text(value).decode()
 
 
 @register.filter

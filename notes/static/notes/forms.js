@@ -18,7 +18,8 @@ document.addEventListener("submit", async (event) => {
   if (!answer.headers.get("Content-Type").startsWith("text/html")) {
     return refuse(form, event.submitter, JSON.parse(text).detail);
   }
-  const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
+  const page = new DOMParser().parseFromString(text, "text/html"), main = page.querySelector("main");
+  document.title = page.title;
   document.querySelector("main").replaceWith(main);
   scrollTo(0, 0);
   main.querySelector("[role=alert]")?.focus();
