@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from notes.door import Door
 from notes.models import Note, Revision
 from tests.people import make_staff
-from tests.writing import create_note, edit, trash
+from tests.writing import create_note, edit, restore, trash
 
 NOTES = "/api/v1/notes"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -486,6 +486,23 @@ def test_a_refused_small_edit_comes_back_with_its_input(browser, note, count):
     again = form_in(refused, "Replace")
     assert (again.fields["find"], again.fields["replace"]) == ("One", "1")
     assert 'role="alert"' in refused.text
+
+
+def test_a_superuser_erases_a_note_in_the_trash(browser, ada, note, by):
+    trash(note, by)
+    address = f"{NOTES}/{note.uuid}"
+    assert "Erase for good" not in browser.open(address).text
+    ada.is_superuser = True
+    ada.save()
+
+    opened = browser.form(address, "Erase for good")
+    restore(note, by)
+    trash(note, by)
+    refused, erased = browser.submit(opened), browser.submit(browser.form(address, "Erase for good"))
+
+    assert refused.status_code == 412
+    assert (erased.status_code, erased["Location"]) == (303, "/api/v1/trash")
+    assert not Note.objects.unpurged().exists()
 
 
 def test_what_was_typed_too_often_comes_back(browser, note, settings):

@@ -184,7 +184,7 @@ def test_me_tells_a_key_what_it_is(other, notebook, operator, staff, stranger):
     ours = {"notebook": "default", "epoch": str(notebook.epoch), "expires_at": None}
     assert phone.get(ME).json() == {"name": "phone", "level": "read", **theirs, "expires_at": LATER}
     assert operator.get(ME).json() == {"name": "API_KEY", "level": "admin", **ours}
-    assert staff.get(ME).json() == {"name": "ada", "level": "write", **ours}
+    assert staff.get(ME).json() == {"name": "ada", "level": "admin", **ours}
     assert stranger.get(ME).json() == {"name": None, "level": "public", **ours}
 
 

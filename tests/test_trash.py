@@ -20,6 +20,7 @@ from notes.models import Note, Revision
 from notes.search import sqlite
 from notes.search.sqlite import SQLite
 from notes.verification import problems
+from tests.people import make_staff
 from tests.writing import create_note, create_notes
 
 NOTES, TRASH = "/api/v1/notes", "/api/v1/trash"
@@ -109,11 +110,14 @@ def test_only_what_is_in_the_trash_can_be_purged(operator, note):
     assert operator.get(f"{NOTES}/{note.uuid}").status_code == 200
 
 
-def test_staff_may_not_purge_through_the_api(staff, trashed):
-    response = staff.delete(f"{TRASH}/{trashed.uuid}")
+def test_of_staff_only_a_superuser_may_purge(stranger, staff, trashed):
+    stranger.force_login(make_staff("bob"))
 
-    assert response.status_code == 403
-    assert "admin" in response.json()["detail"]
+    refused = stranger.delete(f"{TRASH}/{trashed.uuid}")
+
+    assert refused.status_code == 403
+    assert "admin" in refused.json()["detail"]
+    assert staff.delete(f"{TRASH}/{trashed.uuid}").status_code == 204
 
 
 def test_a_stranger_sees_neither_trash_nor_history_of_a_public_notebook(stranger, note):

@@ -46,6 +46,8 @@ def level_of_staff(user):
     """Return the level of a user with a session, by their permissions in the admin. None for a stranger."""
     if not user.is_staff:
         return None
+    if user.is_superuser:
+        return "admin"
     if user.has_perms(WRITES):
         return "write"
     return "read" if any(user.has_perm(permission) for permission in READS) else None
