@@ -17,6 +17,7 @@ from notes.search import index
 # Routes that need not be an API view. None of them shows a stranger anything of a notebook.
 OPEN_BY_NATURE = {
     "": "the start page",
+    "docs/<name>": "the pages of the folder docs",
     "healthz": "the process is up",
     "readyz": "the service can work",
     "login/": "the form",

@@ -129,6 +129,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
+STATICFILES_DIRS = [("notes/pictures", BASE_DIR / "docs/pictures")]
 # WhiteNoise serves them from the packages that they come with, so that there is nothing to collect.
 WHITENOISE_USE_FINDERS = True
 

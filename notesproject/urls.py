@@ -13,6 +13,7 @@ urlpatterns = [
     # First, as Django tries one pattern after the other.
     *api.urlpatterns,
     path("", pages.StartView.as_view(), name="index"),
+    path("docs/<name>", pages.DocumentView.as_view(), name="document"),
     path("admin/", admin.site.urls),
     path("", include("rest_framework.urls")),
 ]

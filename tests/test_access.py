@@ -23,7 +23,12 @@ WRITES = ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "ANYTHING"]
 
 def paths():
     """Return {path: whether it is open to everybody} for every route outside the admin, with example values in it."""
-    examples = {"<id>": "0190f1c2-7a3b-7c4d-8e5f-001122334455", "<number>": "1", "<var>": "/nothing-here"}
+    examples = {
+        "<id>": "0190f1c2-7a3b-7c4d-8e5f-001122334455",
+        "<number>": "1",
+        "<name>": "api",
+        "<var>": "/nothing-here",
+    }
     found = {}
     for route, pattern in routes(get_resolver().url_patterns):
         path = simplify_regex(route).replace("\\.", ".")

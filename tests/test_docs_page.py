@@ -6,11 +6,14 @@ import shlex
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import yaml
 from django.contrib.staticfiles import finders
 from django.urls import reverse_lazy
+
+from notesproject.environment import BASE_DIR
 
 pytestmark = pytest.mark.once
 
@@ -39,7 +42,8 @@ def links(response):
 
 
 @pytest.mark.parametrize(
-    "address", ["/", "/api/docs", "/api/docs/", reverse_lazy("rest_framework:login"), "/api/v1/notes"]
+    "address",
+    ["/", "/api/docs", "/api/docs/", "/docs/performance", reverse_lazy("rest_framework:login"), "/api/v1/notes"],
 )
 def test_a_page_loads_what_it_needs_from_this_host_and_finds_it(stranger, settings, address):
     response = stranger.get(address, headers=HTML)
@@ -154,3 +158,46 @@ def test_an_error_page_looks_like_the_first_page_and_leads_back(stranger):
 
 def test_the_first_page_leads_to_no_other_host(stranger):
     assert all(address.startswith("/") for address in links(stranger.get("/")).leads_to)
+
+
+DOCUMENTS = sorted(path.stem for path in BASE_DIR.glob("docs/*.md"))
+
+
+def test_the_first_page_leads_to_every_page_of_the_docs(stranger):
+    assert {f"/docs/{name}" for name in DOCUMENTS} <= set(links(stranger.get("/")).leads_to)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_page_of_the_docs_is_whole_and_its_links_lead_to_headings(stranger, name):
+    page = stranger.get(f"/docs/{name}", headers=HTML)
+
+    source = (BASE_DIR / f"docs/{name}.md").read_text()
+    assert page.text.count("<h2 ") == len(re.findall("^## ", source, re.M))
+    assert page.text.count('<table tabindex="0">') == len(re.findall("^\\|[ -]*---", source, re.M))
+    for address in links(page).leads_to:
+        if address.startswith("https://"):
+            continue
+        path, _, anchor = urljoin(f"/docs/{name}", address).partition("#")
+        target = stranger.get(path, headers=HTML, follow=True)
+        assert target.status_code == 200
+        assert not anchor or f'id="{anchor}"' in target.text
+
+
+@pytest.mark.parametrize("name", ["nope", "API", "api.md", "..", "%2e%2e", "design%00", "pictures"])
+def test_there_is_no_other_page_of_the_docs(stranger, name):
+    assert stranger.get(f"/docs/{name}", headers=HTML).status_code == 404
+
+
+def test_a_page_of_the_docs_is_made_once(stranger, monkeypatch):
+    first = stranger.get("/docs/api", headers=HTML)
+    monkeypatch.setattr("notes.safe_html.rendered", None)
+
+    assert stranger.get("/docs/api", headers=HTML).text == first.text
+
+
+def test_the_pictures_of_the_docs_are_shown_from_this_host(stranger):
+    page = stranger.get("/docs/performance", headers=HTML)
+
+    [picture] = [source for source in links(page).loads if "pictures" in source]
+    assert Path(finders.find(picture.removeprefix("/static/"))) == BASE_DIR / "docs/pictures/performance.svg"
+    assert '" alt="How many times cheaper' in page.text

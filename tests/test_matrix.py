@@ -134,6 +134,10 @@ TABLE = """
   GET HEAD OPTIONS        200     200   200    200    200     200      200      200     200     200      200
   POST PUT PATCH DELETE   403     403   403    403    403     403      403      405     403     405      405
 
+/docs/{name}
+  GET HEAD OPTIONS        200     200   200    200    200     200      200      200     200     200      200
+  POST PUT PATCH DELETE   403     403   403    403    403     403      403      405     403     405      405
+
 /healthz
 /readyz
   GET HEAD                200     200   200    200    200     200      200      200     200     200      200
@@ -275,7 +279,9 @@ def test_everybody_gets_what_the_table_says(people, notebook, note, by, settings
             case = (method, name, settings.NOTES_PUBLIC_READS, notebook.public)
             cell = EXPECTED[path, method][column].split("/")
             expected[case] = int(cell[0] if is_public else cell[-1])
-            got[case] = status_and_undo(client, method, path.format(id=id, number=1), BODIES.get((method, path), {}))
+            got[case] = status_and_undo(
+                client, method, path.format(id=id, number=1, name="api"), BODIES.get((method, path), {})
+            )
 
     assert got == expected
 

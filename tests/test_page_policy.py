@@ -10,7 +10,17 @@ pytestmark = pytest.mark.once
 
 NOTES = "/api/v1/notes"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-FOR_STRANGERS = ["/", "/nope", "/api/docs", "/login/", "/admin/login/", "/api/v1/", NOTES, f"{NOTES}?limit=x"]
+FOR_STRANGERS = [
+    "/",
+    "/nope",
+    "/api/docs",
+    "/docs/performance",
+    "/login/",
+    "/admin/login/",
+    "/api/v1/",
+    NOTES,
+    f"{NOTES}?limit=x",
+]
 FOR_STAFF = [
     f"{NOTES}/{{note.uuid}}",
     f"{NOTES}/{{note.uuid}}/revisions",
