@@ -21,17 +21,17 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hash
 
 # Here a database is made, once: a start that misses the one it had does not go on with an empty one. Where the
 # environment says which it is (a container, which may begin without .env each time), it is made by hand.
+# With it comes a login for development. Where DEBUG is off, create_staff does nothing.
 .env: | .venv/installed
 	@$(BIN)/python -m notesproject.dotenv
-	$(if $(DATABASE_URL),,$(BIN)/python manage.py migrate --verbosity 0)
+	@$(if $(DATABASE_URL),,$(BIN)/python manage.py migrate --verbosity 0 && $(BIN)/python manage.py create_staff)
 
 run: .venv/installed .env  ## The service on SQLite, for development.
 	@$(BIN)/python -m notesproject.port $(HOST) $(PORT)
-	$(BIN)/python manage.py migrate --existing --verbosity 0
-	@printf '\nStart page      $(URL)/\nBrowsable API   $(URL)/api/v1/notes\nDocumentation   $(URL)/api/docs\n'
-	@printf 'Administration  $(URL)/admin/   (first: $(BIN)/python manage.py createsuperuser)\n\nA first note, from this folder:\n\n'
-	@printf '%s\n\n' 'curl -X POST $(URL)/api/v1/notes -H "X-API-Key: $$(sed -n s/^API_KEY=//p .env)" -H "Content-Type: application/json" -d '"'"'{"title": "Hello", "body": "My first note"}'"'"
-	$(BIN)/python manage.py runserver $(HOST):$(PORT)
+	@$(BIN)/python manage.py migrate --existing --verbosity 0
+	@printf 'Start page      $(URL)/\nBrowsable API   $(URL)/api/v1/notes\n'
+	@printf 'Documentation   $(URL)/api/docs\nAdministration  $(URL)/admin/\n\n'
+	@$(BIN)/python manage.py runserver $(HOST):$(PORT)
 
 serve: export DEBUG = False
 serve: .venv/installed .env  ## The same as in production: DEBUG off, and a real server.

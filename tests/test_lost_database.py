@@ -1,6 +1,7 @@
 """A lost SQLite file stops every start of a server with one sentence; no client is answered by an empty service."""
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -149,6 +150,11 @@ def test_the_first_make_run_makes_a_database_and_no_later_one_does(tmp_path):
     path = folder / "notes.sqlite3"
 
     with made("run", folder) as service:
+        shown = (folder / "stdout").read_text().partition("Performing system checks")[0].splitlines()
+        assert [line for line in shown if re.fullmatch(r" +admin +\S{16}", line)]
+        # With what runserver says it is one screen.
+        assert len(shown) <= 14
+        assert max(map(len, shown)) <= 80
         assert service.ask("/api/v1/notes", {"title": "Kept"}).status == 201
     path.rename(folder / "elsewhere")
     runs = [run(make(target, f"PORT={free_port()}"), folder) for target in ("run", "serve")]
