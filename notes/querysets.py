@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Func, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.lookups import In
+from django.utils import timezone
 
 from notes.prepared import Parameter, Parameters, Prepared, as_one
 from notes.search import index
@@ -69,6 +70,13 @@ class NotebookQuerySet(models.QuerySet):
     def index_has_changed(self, search_format: int) -> int:
         """Store the format of the index and raise its generation: lists sent before no longer count as current."""
         return self.update(search_format=search_format, search_generation=F("search_generation") + 1)
+
+    def last_written_first(self) -> Self:
+        """Return the notebooks with `written_at` and `writer_name` of the last write. Both are None without any."""
+        writes = self.model._meta.get_field("revisions").related_model.objects
+        last = writes.filter(notebook=OuterRef("pk"), number=OuterRef("revision"))
+        columns = {name: Subquery(last.values(name)) for name in ("written_at", "writer_name")}
+        return self.annotate(**columns).order_by(F("written_at").desc(nulls_last=True), "name")
 
     def wrongly_indexed(self) -> Self:
         return self.exclude(search_format=index.FORMAT)
@@ -155,6 +163,11 @@ class RevisionQuerySet(models.QuerySet):
 class ApiKeyQuerySet(models.QuerySet):
     def unrevoked(self) -> Self:
         return self.filter(revoked_at=None)
+
+    def expiring_within(self, delta: timedelta) -> Self:
+        """Return the keys that still open their notebook, but not for long; the first to expire comes first."""
+        now = timezone.now()
+        return self.unrevoked().filter(expires_at__gt=now, expires_at__lte=now + delta).order_by("expires_at")
 
     def with_digest(self, digest: str) -> Any:
         """Return the key with this digest, revoked or expired too, or None. Its notebook comes with it."""

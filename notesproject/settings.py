@@ -38,7 +38,8 @@ APPEND_SLASH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = NOTES_MAX_REQUEST_BYTES
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "notesproject.apps.NotesAdminConfig",
+    "django.contrib.humanize",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -125,6 +126,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "notesproject.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 

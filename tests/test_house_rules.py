@@ -18,6 +18,7 @@ FLOORS = [
     ["notes.templatetags"],
     ["notes.api", "notes.admin", "notes.pages", "notes.logins", "notes.management", "notes.checks", "notes.apps"],
     [
+        "notes.activity",
         "notes.importing",
         "notes.markdown",
         "notes.verification",
