@@ -1,8 +1,11 @@
 """The admin lets in only people with permission, shows text as text, and has only the pages of the service."""
 
+import re
+
 from django.contrib import admin
 from django.test import Client
 
+from notes import safe_html
 from tests.admin import ADD, KEYS, LIST, NOTEBOOKS, REVISIONS, SCRIPT, numbers, page, sent_by
 from tests.people import make_staff
 from tests.writing import create_note, edit
@@ -34,6 +37,26 @@ def test_markup_in_a_note_is_shown_as_text_everywhere(browser, notebook, by):
         assert response.status_code == 200, name
         assert SCRIPT not in response.content.decode(), name
         assert "&lt;script&gt;" in response.content.decode(), name
+
+
+def test_a_note_is_shown_as_it_reads_beside_its_source(browser, notebook, by):
+    note = create_note(notebook, by, title="Plan", body="# Milk\n\n<b>![cat](https://example.org/cat.png)")
+    long = create_note(notebook, by, title="Long", body="x" * (safe_html.MAX_CHARS + 1))
+
+    text = browser.get(page(note)).content.decode()
+
+    assert "<h1>Milk</h1>" in text
+    assert "&lt;b&gt;" in text
+    assert "<img" not in text
+    assert b"too long to be shown as it reads" in browser.get(page(long)).content
+
+
+def test_no_page_has_a_style_or_a_script_of_its_own(browser, note, by):
+    edit(note, by, body="Two")
+    for address in ["/admin/", LIST, page(note), page(note, "history"), page(note, "delete"), REVISIONS, ADD, KEYS]:
+        text = browser.get(address).content.decode()
+        assert not re.search(r"<style|<script(?![^>]* src=)| style=| on\w+=", text), address
+        assert 'href="/static/notes/admin.css"' in text, address
 
 
 # Who may

@@ -90,6 +90,9 @@ class ListAdmin(admin.ModelAdmin):
     sortable_by = ()
     show_facets = admin.ShowFacets.NEVER
 
+    class Media:
+        css = {"all": ["notes/admin.css"]}
+
     def get_changelist(self, request, **kwargs):
         return BoundedList
 

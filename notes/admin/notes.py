@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html_join
 
+from notes import safe_html
 from notes.admin.filters import CreatedFilter, NotebookFilter, TagFilter, TrashFilter
 from notes.admin.forms import NoteForm
 from notes.admin.lists import ListAdmin, WithoutBodies, start_of_page
@@ -202,6 +203,7 @@ class NoteAdmin(ListAdmin):
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
         if change:
             context["log"] = LogPage.of(obj)
+            context["rendered"] = safe_html.rendered(obj.body)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def history_view(self, request, object_id, extra_context=None):
@@ -225,8 +227,22 @@ class NoteAdmin(ListAdmin):
         return TemplateResponse(request, "admin/notes/note/object_history.html", context)
 
     def get_urls(self):
-        view = self.admin_site.admin_view(self.revert_view)
-        return [path("<path:object_id>/revert/<int:number>/", view, name="notes_note_revert"), *super().get_urls()]
+        revert, restore = map(self.admin_site.admin_view, [self.revert_view, self.restore_view])
+        return [
+            path("<path:object_id>/revert/<int:number>/", revert, name="notes_note_revert"),
+            path("<path:object_id>/restore/", restore, name="notes_note_restore"),
+            *super().get_urls(),
+        ]
+
+    def restore_view(self, request, object_id):
+        """Take a note out of the trash: the button on its page."""
+        note = self.get_object(request, unquote(object_id))
+        if note is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if request.method != "POST" or not self.has_change_permission(request, note):
+            raise PermissionDenied
+        self.restore_selected(request, Note.objects.filter(pk=note.pk))
+        return redirect("admin:notes_note_change", note.pk)
 
     def revert_view(self, request, object_id, number):
         """Write the content of an old revision again: the button in the log."""
