@@ -1,15 +1,16 @@
 """What the admin shows of the past: the history of a note, the log of writes, and the way back."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
 
 from notes.admin.log import LOG_PAGE_SIZE
 from notes.door import erase
-from notes.models import Revision
-from tests.admin import LIST, REVISIONS, numbers, page, save
-from tests.people import make_staff
+from notes.models import Notebook, Revision
+from tests.admin import KEYS, LIST, REVISIONS, numbers, page, save
+from tests.people import client_with_key, make_key, make_staff
 from tests.writing import edit, purge, trash
 
 # History
@@ -121,14 +122,44 @@ def test_the_log_shows_the_newest_first_and_filters(browser, user, note, by):
     assert shown(f"?q={edited['X-Request-ID']}") == ["edit"]
 
 
+def test_the_log_of_a_day_is_found_by_its_numbers(browser, note, by):
+    for number in range(4):
+        edit(note, by, body=str(number))
+    days = [datetime(2026, 11, day, 12, tzinfo=UTC) for day in (1, 2, 2, 3, 3)]
+    for number, day in enumerate(days, 1):
+        Revision.objects.filter(number=number).update(written_at=day)
+
+    def numbers_of(query):
+        return [row.number for row in browser.get(f"{REVISIONS}?{query}").context["cl"].result_list]
+
+    [link] = set(re.findall(r'href="\?([^"]*)">2026-11-02<', browser.get(REVISIONS).content.decode()))
+    assert numbers_of(link.replace("&amp;", "&")) == [3, 2]
+    assert numbers_of(link.replace("&amp;", "&") + "&p=3") == [2]
+    assert numbers_of("written_at__gte=2026-11-03+00:00:00Z") == [5, 4]
+    assert numbers_of("written_at__lt=2026-11-01+00:00:00Z") == []
+
+
+def test_the_log_offers_the_keys_of_the_notebook(browser, notebook, note):
+    key, text = make_key(notebook, name="phone")
+    client_with_key(text).post("/api/v1/notes", {"title": "From the phone"})
+    make_key(Notebook.objects.create(name="other"), name="tablet")
+
+    page = browser.get(REVISIONS).content.decode()
+    link = re.search(r'href="([^"]*)">\s*key phone<', page)[1].replace("&amp;", "&")
+
+    assert "key tablet" not in page
+    assert [row.writer for row in browser.get(REVISIONS + link).context["cl"].result_list] == [key.writer_id]
+    assert f"by={key.writer_id}".replace(":", "%3A") in browser.get(f"{KEYS}{key.pk}/change/").content.decode()
+
+
 def test_the_log_takes_the_same_few_queries_for_one_write_and_for_many(browser, note, by, django_assert_num_queries):
-    # Session, user, the notebooks to filter by, the chosen one (for its rows, and for its last number), writes.
-    with django_assert_num_queries(6):
+    # Session, user, the notebooks and keys to filter by, the chosen one (for rows, and for its last number), writes.
+    with django_assert_num_queries(7):
         browser.get(REVISIONS)
     for number in range(20):
         edit(note, by, body=str(number))
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         browser.get(REVISIONS)
 
 

@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.urls import reverse
 
+from notes.admin.filters import ClickedFilter
 from notes.door import Door
 from notes.models import Notebook
 from tests.admin import KEYS, LIST
@@ -26,6 +27,21 @@ def test_the_list_shows_the_newest_first_with_their_tags(browser, notebook, by):
     assert text.index("Newer") < text.index("Older")
     address = f"{LIST}?notebook=default&amp;tag"
     assert f'<a href="{address}=home">home</a>, <a href="{address}=garden">garden</a>' in text
+
+
+def test_the_list_offers_the_tags_on_most_notes(browser, notebook, by, monkeypatch):
+    monkeypatch.setattr(ClickedFilter, "MAX_OFFERED", 2)
+    for tags in [["home", "work"], ["home", "work", "garden"], ["home"]]:
+        create_note(notebook, by, title="Plan", tags=tags)
+    create_note(Notebook.objects.create(name="other"), by, title="Elsewhere", tags=["sea"])
+
+    def offered(query=""):
+        [tags] = [spec for spec in browser.get(LIST + query).context["cl"].filter_specs if spec.title == "tag"]
+        return [value for value, _ in tags.lookup_choices]
+
+    assert offered() == ["home", "work"]
+    assert offered("?tag=garden") == ["garden", "home", "work"]
+    assert offered("?notebook=other") == ["sea"]
 
 
 def test_the_list_of_the_trash_shows_first_what_was_trashed_last(browser, notebook, by):
@@ -80,13 +96,13 @@ def test_the_list_takes_the_same_few_queries_for_one_note_and_for_thirty(
     browser, notebook, by, django_assert_num_queries
 ):
     create_note(notebook, by, title="First", tags=["home"])
-    # Session, user, the notebooks to filter by, the chosen one, notes.
-    with django_assert_num_queries(5):
+    # Session, user, the notebooks and tags to filter by, the chosen one, notes.
+    with django_assert_num_queries(6):
         browser.get(LIST)
     for number in range(29):
         create_note(Notebook.objects.create(name=f"Notebook {number}"), by, title="Another", tags=["work", "home"])
 
-    with django_assert_num_queries(5) as queries:
+    with django_assert_num_queries(6) as queries:
         browser.get(LIST)
 
     assert not any('"notes_note"."body"' in query["sql"] for query in queries)

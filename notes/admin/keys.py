@@ -4,6 +4,7 @@ from django.contrib import admin, messages
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
+from notes.admin.filters import WriterFilter
 from notes.admin.forms import ApiKeyForm
 from notes.admin.lists import ListAdmin
 from notes.api import audit
@@ -24,11 +25,15 @@ class ApiKeyAdmin(ListAdmin):
     actions = ["revoke_selected"]
 
     def get_fields(self, request, obj=None):
-        return ["name", "notebook", "level", "expires_at", *(["state", *SET_BY_SERVER] if obj else [])]
+        return ["name", "notebook", "level", "expires_at", *(["state", "writes", *SET_BY_SERVER] if obj else [])]
 
     def get_readonly_fields(self, request, obj=None):
         # Level, notebook and expiry are fixed when a key is made.
-        return ["notebook", "level", "expires_at", "state", *SET_BY_SERVER] if obj else []
+        return ["notebook", "level", "expires_at", "state", "writes", *SET_BY_SERVER] if obj else []
+
+    @admin.display(description="in the log")
+    def writes(self, key):
+        return WriterFilter.link(key.notebook, key.writer_id)
 
     def has_add_permission(self, request):
         # A key gives access to a whole notebook, whatever permissions the person who makes it has.

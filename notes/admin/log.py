@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.utils.html import format_html
 
 from notes import diffs
-from notes.admin.filters import NotebookFilter, WriterFilter
+from notes.admin.filters import NotebookFilter, WriterFilter, WrittenFilter
 from notes.admin.lists import ListAdmin, WithoutBodies, start_of_page
 from notes.content import metadata_lines
 from notes.models import Revision
@@ -46,23 +46,24 @@ class LogList(WithoutBodies):
     """Look through a bounded number of writes for each page: no index knows actions, writers and requests."""
 
     def get_results(self, request):
-        [before] = start_of_page(request, self.model_admin) or [NotebookFilter.notebook(request).revision + 1]
-        first = before - WRITES_A_PAGE
-        self.queryset = self.queryset.filter(number__gte=first)
+        before_first, last = WrittenFilter.numbers(request)
+        end = min([last + 1, *start_of_page(request, self.model_admin)])
+        first = max(end - WRITES_A_PAGE, before_first + 1)
+        self.queryset = self.queryset.filter(number__gte=first, number__lt=end)
         super().get_results(request)
-        if self.next_page is None and first > 1:
+        if self.next_page is None and first > before_first + 1:
             self.next_page = self.page_after([first])
 
 
 @admin.register(Revision)
 class RevisionAdmin(ListAdmin):
-    list_display = ["number", "action", "title", "writer_link", "written_at", "request_id"]
-    list_filter = [NotebookFilter, "action", WriterFilter]
+    list_display = ["number", "action", "title", "writer_link", "day_link", "request_id"]
+    list_filter = [NotebookFilter, "action", WriterFilter, ("written_at", WrittenFilter)]
     list_select_related = ["notebook"]
     search_fields = ["request_id__exact"]
     search_help_text = (
-        f"The whole id of a request. Click a writer to see what they wrote. A page looks through {WRITES_A_PAGE:,} "
-        "writes; the next one goes on from there."
+        f"The whole id of a request. Click a writer or a day to see what was written. A page looks through "
+        f"{WRITES_A_PAGE:,} writes; the next one goes on from there."
     )
     ordering = ["-number"]
     exclude = ["metadata"]
@@ -74,6 +75,10 @@ class RevisionAdmin(ListAdmin):
     @admin.display(description="writer")
     def writer_link(self, revision):
         return format_html("{} ({})", revision.writer_name, WriterFilter.link(revision.notebook, revision.writer))
+
+    @admin.display(description="written at")
+    def day_link(self, revision):
+        return format_html("{} {}", WrittenFilter.link(revision), f"{revision.written_at:%H:%M:%S %Z}")
 
     @admin.display(description="metadata")
     def metadata_lines(self, revision):
