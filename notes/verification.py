@@ -1,8 +1,10 @@
 """Checks that log, notes, trash, counters, tags and search index of a notebook agree. For operators and tests."""
 
+import hashlib
 from collections import Counter
 from itertools import islice
 
+import orjson
 from django.db.models import Count, F, Max, Min, Q
 
 from notes import content, databases
@@ -15,8 +17,21 @@ ACTIONS_THAT_LEAVE_IT_DELETED = {Revision.TRASH, Revision.PURGE}
 NOTES_AT_ONCE = 100
 
 
+CONTENT_COLUMNS = ["uuid", "revision", "created_at", "updated_at", "deleted_at", "purged_at", *CONTENT]
+
+
 def unwatched(rows, total):
     return rows
+
+
+def summary(notebook):
+    """Say how many notes a notebook has, and give a SHA-256 of them: equal for equal notes, on both databases."""
+    with databases.snapshot():
+        live, trash = notebook.notes.live().count(), notebook.notes.trashed().count()
+        sha256 = hashlib.sha256()
+        for columns in notebook.notes.order_by("revision").values_list(*CONTENT_COLUMNS).iterator(chunk_size=500):
+            sha256.update(orjson.dumps(columns))
+    return f"{live} notes, {trash} in the trash, content {sha256.hexdigest()}"
 
 
 def problems(notebook, watched=unwatched):

@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from io import BytesIO
 
@@ -17,7 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notesproject.settings")
 
 from django.conf import settings
 from django.core.cache import caches
-from django.db import connection
+from django.db import DatabaseError, connection
 from rest_framework.permissions import SAFE_METHODS
 
 from notes import logs, renames, turns
@@ -57,6 +58,11 @@ class Application:
         self.writes = Lane(at_once["writes"], WRITE_PATIENCE_SECONDS)
         self.threads = ThreadPoolExecutor(sum(at_once.values()) + SPARE_THREADS, "requests")
         self.memory = Memory(MAX_BYTES_OF_BODIES)
+        if self.on_sqlite:
+            # From now on: `restore` must not replace the file under a server that waits for its first request. If the
+            # file is gone, the requests tell.
+            with suppress(DatabaseError):
+                connection.ensure_connection()
         threading.Thread(target=renames.finish_all, daemon=True).start()
 
     async def __rsgi__(self, scope, proto):

@@ -170,7 +170,11 @@ KNOWN_WRITES = {
     "notes/admin/notebooks.py": r"obj\.save\(update_fields=form\.changed_data if change else None\)",
     "notes/admin/keys.py": r"obj\.save\(update_fields=\['name'\]\)",
     # What is known of the backups that were written, and progress bars.
-    "notes/backups/__init__.py": r"Backup\.objects\.(filter\(path=path\)\.delete\(\)|create\()|backup\.delete\(\)",
+    "notes/backups/__init__.py": (
+        r"Backup\.objects\.(filter\(path=path\)\.delete\(\)|create\(|filter\(sha256=sha256\)\.update\(verified_at=)"
+        r"|backup\.delete\(\)"
+    ),
+    "notes/verification.py": r"sha256\.update\(",
     "notes/backups/sqlite.py": r"bar\.update\(",
     "notes/backups/postgresql.py": r"bar\.update\(",
     "notes/management/commands/create_notebook.py": r"Notebook\.objects\.get_or_create\(name=name\)",

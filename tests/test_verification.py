@@ -1,5 +1,6 @@
 """The checker that proofs and operators use finds each way in which log, notes, trash and counter can disagree."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
@@ -255,7 +256,7 @@ def write_in_thread(by):
 def verify(*names):
     output = StringIO()
     call_command("verify_notebook", *names, stdout=output)
-    return output.getvalue()
+    return re.sub(r"\w+: \d notes, 0 in the trash, content [0-9a-f]{64}\n", "", output.getvalue())
 
 
 def test_a_live_note_that_is_not_in_the_search_index_is_reported(notebook, note):

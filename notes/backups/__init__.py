@@ -1,18 +1,21 @@
-"""Backups: files that hold the database at one moment, and what is known of those that were written.
+"""Backups: files that hold the database at one moment, what is known of those that were written, and the way back.
 
 `sqlite` and `postgresql` hold what each database does in its own way, as functions of the same names.
 """
 
-import hashlib
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
-from django.core.management import CommandError
-from django.db import connection, transaction
+from django.core.management import CommandError, call_command
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db.migrations.loader import MigrationLoader
 from django.db.models import Max, Q
+from django.utils import timezone
 
 from notes.backups import postgresql, sqlite
+from notes.backups.files import checksum_beside, sha256_of, sync, write_checksum
 from notes.models import Backup
 
 
@@ -32,11 +35,11 @@ def make(path, *, force):
     refuse_path(path, force=force)
     # Only the owner may read the file (0600). Nobody sees a half-written backup under the final name.
     descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(descriptor)
     try:
-        with os.fdopen(descriptor, "rb") as file:
-            engine().copy(Path(part))
-            os.fsync(descriptor)
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        engine().copy(Path(part))
+        sync(part)
+        sha256 = sha256_of(Path(part))
         refuse_path(path, force=force)
         # A backup without a checksum is better than one with that of an older file.
         checksum_beside(path).unlink(missing_ok=True)
@@ -44,9 +47,8 @@ def make(path, *, force):
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             Path(part + suffix).unlink(missing_ok=True)
-    # The form of sha256sum.
-    checksum_beside(path).write_text(f"{sha256}  {path.name}\n")
-    keep_names(path.parent)
+    write_checksum(path, sha256)
+    sync(path.parent)
     return sha256
 
 
@@ -60,24 +62,15 @@ def refuse_path(path, *, force):
         raise CommandError(f"{path} exists. Choose another name, or replace it with --force.")
 
 
-def checksum_beside(path):
-    return path.with_name(f"{path.name}.sha256")
-
-
-def keep_names(folder):
-    """Keep new names through a power cut: on POSIX a name is stored when its folder is."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def take_note(path, sha256):
     with transaction.atomic():
         Backup.objects.filter(path=path).delete()
         Backup.objects.create(path=path, sha256=sha256)
+
+
+def take_note_of_verified(sha256):
+    """Return whether the backup is one that this database knows of."""
+    return Backup.objects.filter(sha256=sha256).update(verified_at=timezone.now()) > 0
 
 
 def delete_older(folder, keep):
@@ -96,6 +89,52 @@ def delete_older(folder, keep):
         backup.delete()
 
 
-def sha256_of(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+@contextmanager
+def built_from(path):
+    """Yield the name of a new database that holds the backup, migrated. Remove it, unless it was put in place."""
+    with engine().scratch() as name:
+        with connected_to(name):
+            engine().load(path)
+            migrate()
+        yield name
+
+
+@contextmanager
+def connected_to(name):
+    """Lead Django's connection to another database of the same server, or another file, until the block ends."""
+    own = connections[DEFAULT_DB_ALIAS]
+    other = own.copy()
+    other.settings_dict["NAME"] = name
+    connections[DEFAULT_DB_ALIAS] = other
+    try:
+        yield
+    finally:
+        other.close()
+        connections[DEFAULT_DB_ALIAS] = own
+
+
+def migrate():
+    loader = MigrationLoader(connection)
+    known, applied = loader.disk_migrations.keys(), loader.applied_migrations.keys()
+    ours = {migration for migration in applied if migration[0] == Backup._meta.app_label}
+    if not ours:
+        raise CommandError("This is no backup of a database of notes.")
+    if ours - known:
+        raise CommandError("A newer version of the service wrote this backup: install that version first.")
+    if known - applied:
+        call_command("migrate", verbosity=0)
+
+
+def refuse_to_replace(*, replace):
+    """Refuse to restore over a database that is there, unless it may be replaced and nobody has it open."""
+    connection.close()
+    if not engine().is_there():
+        return
+    if not replace:
+        raise CommandError(f"There is a database already: {engine().place()}. With --replace it is kept aside.")
+    engine().refuse_if_open()
+
+
+def put_in_place(name):
+    """Let a database take the place of the running one. Return where that one is kept; None if there was none."""
+    return engine().put_in_place(name, f"replaced_{timezone.now():%Y%m%d_%H%M%S}")

@@ -27,7 +27,7 @@ class Command(BaseCommand):
             bar = partial(tqdm, unit=" notes", desc=one.name, disable=None)
             problems = list(verification.problems(one, watched=bar))
             failed = failed or bool(problems)
-            for line in problems or [f"{one.revision} writes, all in agreement"]:
+            for line in [*(problems or [f"{one.revision} writes, all in agreement"]), verification.summary(one)]:
                 self.stdout.write(f"{one.name}: {line}")
         if failed:
             sys.exit(1)
