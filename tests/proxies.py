@@ -72,8 +72,10 @@ def caddyfile(folder, port, servers, **changes):
     text = replaced(
         (BASE_DIR / "deploy/Caddyfile").read_text(),
         {
-            f"http://{NAME}, https://{NAME} {{": f"http://:{port} {{\n\tbind 127.0.0.1",
-            "127.0.0.1:8000": " ".join(urlsplit(url).netloc for url in servers),
+            "http://{$NOTES_HOST:notes.example.org}, https://{$NOTES_HOST:notes.example.org} {": (
+                f"http://:{port} {{\n\tbind 127.0.0.1"
+            ),
+            "{$NOTES_SERVERS:127.0.0.1:8000}": " ".join(urlsplit(url).netloc for url in servers),
             "{\n\tservers": "{\n\tadmin off\n\tauto_https off\n\tservers",
             **changes,
         },
