@@ -14,7 +14,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 
 from notes import databases
-from notes.databases import FAULTS, PATIENCE_SECONDS, TooManyWriters
+from notes.databases import PATIENCE_SECONDS, TooManyWriters, is_fault
 
 # So that nobody waits for long: neither those of the group, nor other writers.
 MAX_WRITES = 32
@@ -42,9 +42,9 @@ class Write:
         context = self.context.copy()
         try:
             self.result, self.error = context.run(self.carry_out), None
-        except FAULTS:
-            raise
         except Exception as error:
+            if is_fault(error):
+                raise
             self.error = error
         finally:
             self.may_be_stored = context.get(databases.commit_began, False)
@@ -53,7 +53,7 @@ class Write:
         databases.close_if_moved()
         try:
             self.run()
-        except FAULTS as error:
+        except Exception as error:
             self.error = error
 
     def outcome(self) -> Any:

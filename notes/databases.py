@@ -1,5 +1,6 @@
-"""Connections: whether their file is still there, what state they read, and how long they wait for a lock."""
+"""Connections: whose fault an error is, whether their file is still there, and how long they wait for a lock."""
 
+import sqlite3
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -24,12 +25,45 @@ from django.db import (
 from notes import turns
 from notes.turns import Turns
 
-# The database is gone, locked, full or read-only. The request is not to blame and may be tried again.
-FAULTS = (OperationalError, InterfaceError, InternalError)
+# An error with one of these codes is the fault of the statement or its values. Every other code is the state of the
+# database: gone, locked, read-only, damaged, or half migrated. Then the request is not to blame and may be tried again.
+# SQLite's primary codes (https://sqlite.org/rescode.html), PostgreSQL's classes of SQLSTATE (its manual, appendix A).
+FAULTS_OF_A_STATEMENT = {
+    *(sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE),
+    *(sqlite3.SQLITE_RANGE, "0A", "10", "20", "21", "22", "23", "26", "34", "42", "44", "54"),
+}
+# Within class 42: a table or column that only the next version has or still has, and a right that was taken away.
+STATES_OF_A_SCHEMA = {"42P01", "42703", "42501"}
+FULL_DISK = {sqlite3.SQLITE_FULL, "53100"}
 
 
 class TooManyWriters(OperationalError):
     """A write has waited too long for other writers, or too many are waiting already."""
+
+
+def code_of(error: BaseException | None) -> int | str | None:
+    """Return SQLite's primary code or PostgreSQL's SQLSTATE, which the driver's error has; None if there is none."""
+    while error:
+        # The higher bits of SQLite's code tell more than anybody here asks for.
+        if (number := getattr(error, "sqlite_errorcode", None)) is not None:
+            return int(number) & 0xFF
+        if state := getattr(error, "sqlstate", None):
+            return str(state)
+        error = error.__cause__
+    return None
+
+
+def is_fault(error: BaseException | None) -> bool:
+    """Tell whether an error is the state of the database, whichever exception it came as."""
+    code = code_of(error)
+    if code is None:
+        # Nobody answered who could have given a code.
+        return isinstance(error, (OperationalError, InterfaceError, InternalError))
+    return code in STATES_OF_A_SCHEMA or (code[:2] if isinstance(code, str) else code) not in FAULTS_OF_A_STATEMENT
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    return code_of(error) in FULL_DISK
 
 
 def file_of(database: Mapping[str, Any]) -> Path | None:

@@ -1,4 +1,4 @@
-"""The database keeps every acknowledged write, lets writers take turns, and answers a fault with a 503."""
+"""The database keeps every acknowledged write, lets writers take turns, and answers a fault with a 503 or 507."""
 
 import sqlite3
 import threading
@@ -268,7 +268,7 @@ def test_a_read_only_database_is_a_503_and_can_still_be_read(operator, note, pra
 
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_a_full_disk_is_a_503_and_loses_nothing(operator, note, pragma):
+def test_a_full_database_is_a_507_and_loses_nothing(operator, note, pragma):
     pragma(f"max_page_count = {pragma('page_count')}")
     # Free pages that other tests have left take some notes first.
     for _ in range(50):
@@ -277,7 +277,8 @@ def test_a_full_disk_is_a_503_and_loses_nothing(operator, note, pragma):
         if response.status_code != 201:
             break
 
-    assert problem_of(response, 503)
+    assert problem_of(response, 507)["code"] == "database_full"
+    assert "Retry-After" in response
     assert stored() == before
     pragma("max_page_count = 1073741823")
     assert operator.post(NOTES, {"title": "New", "body": "x" * 90_000}).status_code == 201

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.once, pytest.mark.django_db]
 
 # Answered where no operation is reached.
 ELSEWHERE = {"bad_request", "https_required", "length_required", "method_not_allowed", "overloaded"}
-ELSEWHERE |= {"request_timeout", "request_too_large"}
+ELSEWHERE |= {"request_timeout", "request_too_large", "unavailable"}
 
 NOTES = "/api/v1/notes"
 START = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -146,7 +146,9 @@ def recorded_errors(client, notebook, settings, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(settings, "NOTES_REQUIRE_IF_MATCH", True)
         answers.append(client.patch(f"{NOTES}/{NOTE}", plan))
-    for error in (RuntimeError, OperationalError):
+    full = OperationalError()
+    full.sqlstate = "53100"
+    for error in (RuntimeError, OperationalError, full):
         with monkeypatch.context() as patch:
             patch.setattr(Door, "create", raising(error))
             answers.append(client.post(NOTES, plan))

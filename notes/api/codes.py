@@ -119,6 +119,11 @@ CODES = {
         "Too many requests wait for the server, or their bodies fill its memory. Nothing was stored.",
         "Wait for `Retry-After` seconds, then try again.",
     ),
+    "database_full": Code(
+        507,
+        "The disk of the database is full. What is stored can be read.",
+        "Tell the operator, and try again later. `detail` says whether anything was stored.",
+    ),
     "unavailable": Code(
         503,
         "The proxy in front gets no answer from the service.",

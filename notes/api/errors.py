@@ -17,6 +17,7 @@ from notes import databases
 from notes.api import audit
 from notes.api.problems import (
     BrokenRequest,
+    DatabaseFull,
     DatabaseUnavailable,
     Forbidden,
     NotFound,
@@ -121,7 +122,9 @@ def unexpected(request: Request, error: BaseException | None) -> Problem:
     # Under load there are many TooManyWriters, and their cause is known: they need no traceback.
     is_known = isinstance(error, databases.TooManyWriters)
     logger.error("%s", type(error).__name__, exc_info=None if is_known else error)
-    if isinstance(error, databases.FAULTS):
+    if databases.is_full_disk(error):
+        return DatabaseFull(f"The disk of the database is full. {what_to_do(request)}")
+    if databases.is_fault(error):
         return DatabaseUnavailable(f"The database does not answer just now. {what_to_do(request)}")
     return ServerError()
 

@@ -174,6 +174,10 @@ class DatabaseUnavailable(Problem):
     default_code = "database_unavailable"
 
 
+class DatabaseFull(DatabaseUnavailable):
+    default_code = "database_full"
+
+
 class Overloaded(Problem):
     default_code = "overloaded"
     default_detail = "Too many requests wait for this server. Nothing was stored; try again."

@@ -95,6 +95,7 @@ ERRORS = {
     429: "TooManyRequests",
     500: "ServerError",
     503: "Unavailable",
+    507: "Full",
 }
 
 
@@ -193,6 +194,7 @@ HEADERS_OF_ERRORS = {
     415: ["Accept-Patch"],
     429: ["Retry-After", "RateLimit", "RateLimit-Policy"],
     503: ["Retry-After"],
+    507: ["Retry-After"],
 }
 # What drf-spectacular leaves empty: how a request went well.
 DONE = {"200": "Done.", "201": "Created.", "204": "Done. There is nothing to show."}
@@ -261,7 +263,7 @@ class Schema(AutoSchema):
         return dict(sorted(bodies.items()))
 
     def error_statuses(self):
-        statuses = {400, 406, 500, 503}
+        statuses = {400, 406, 500, 503, 507}
         if any(issubclass(permission, NotebookPermission) for permission in self.view.permission_classes):
             statuses |= {401, 403, 429}
         if "{" in self.path:

@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
 
-from notes.databases import TooManyWriters, path_of
+from notes.databases import TooManyWriters, code_of, path_of
 from notes.turns import Turns
 from notesproject.sqlite.head import LOOK_AGAIN_SECONDS, Head
 
@@ -83,8 +83,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 try:
                     return super()._start_transaction_under_autocommit()
                 except OperationalError as error:
-                    is_busy = error.__cause__.sqlite_errorcode == sqlite3.SQLITE_BUSY
-                    if not is_busy or time.monotonic() >= deadline:
+                    # Its longer forms too: another process may be recovering what a killed one has left.
+                    if code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                         raise
                 time.sleep(LOOK_AGAIN_SECONDS)
         finally:
