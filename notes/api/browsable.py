@@ -6,19 +6,17 @@ An answer to a program never comes here.
 from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
-from typing import NamedTuple
+from types import SimpleNamespace
 
 from django.urls import Resolver404, resolve, reverse
 from rest_framework import renderers
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import override_method
-from rest_framework.utils.serializer_helpers import BoundField
 
-from notes import content, diffs
+from notes import diffs
 from notes.api import operations
-from notes.api.parsers import LEFT_OUT_IF_EMPTY
-from notes.api.preconditions import entity_tag, tag_of_note
+from notes.api.forms import Form, fields_as_html
 from notes.api.problems import NotFound
 from notes.api.serializers import NothingSerializer, TrashedNoteSerializer
 from notes.models import CONTENT
@@ -45,19 +43,6 @@ BUTTONS = {
     ("tag", "rename"): "Rename the tag",
     ("key", "create"): "Make the key",
 }
-
-
-class Form(NamedTuple):
-    """A write that a person may do. `fields` and `more` are HTML; `more` may be left empty."""
-
-    button: str
-    method: str
-    address: str
-    etag: str | None = None
-    fields: list[str] = []
-    more: list[str] = []
-    # Whether something in `more` is filled in or wrong.
-    is_open: bool = False
 
 
 class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
@@ -96,7 +81,7 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
         with suppress(NotFound):
             return operations.found(access.notebook, note_id, "live" if access.level == "public" else "unpurged")
 
-    @property
+    @cached_property
     def trashed(self):
         """The note that the address names as JSON would show it, if it is in the trash."""
         view = self.renderer_context["view"]
@@ -140,8 +125,12 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
             "filters": filters,
             "is_narrowed": any(name in request.query_params for name in filters if name != "q"),
             "trashed": self.trashed,
-            "stale": current and diffs.for_people(Shown(current), Shown(current, self.typed)),
+            "difference": current and "title" in self.typed and self.difference_from(current),
         }
+
+    def difference_from(self, current):
+        """Return what the form that was sent would change, in lines."""
+        return diffs.for_people(SimpleNamespace(**current), SimpleNamespace(**revised(current, self.typed)))
 
     @cached_property
     def typed(self):
@@ -186,23 +175,14 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
         return True
 
     def form(self, view, action, method, address, serializer):
-        request = self.renderer_context["request"]
-        values = {}
-        if request.method not in SAFE_METHODS and action == view.action:
-            values = self.typed
+        values, errors = {}, {}
+        if self.renderer_context["request"].method not in SAFE_METHODS and action == view.action:
+            values, errors = self.typed, self.errors
         elif action == "update" and not self.is_refused:
             values = self.data
-        errors = self.errors if values is self.typed else {}
-        fields = fields_as_html(serializer, values, errors)
-        more = {name: fields.pop(name) for name in list(fields) if name in LEFT_OUT_IF_EMPTY}
-        return Form(
-            BUTTONS.get((view.basename, action), action.capitalize()),
-            method,
-            address,
-            self.etag if action in view.conditional_actions else None,
-            list(fields.values()),
-            list(more.values()),
-            any(values.get(name) or name in errors for name in more),
+        etag = self.etag if action in view.conditional_actions else None
+        return Form.of(
+            BUTTONS.get((view.basename, action), action.capitalize()), method, address, etag, serializer, values, errors
         )
 
     def filters(self, view, request):
@@ -216,32 +196,7 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
         return fields_as_html(params(), given, self.errors, params.for_people)
 
 
-class Shown:
-    """The content of a note for a diff: what the API shows of it, or what a form would make of it."""
-
-    def __init__(self, current, typed=None):
-        for name in CONTENT:
-            setattr(self, name, current[name])
-        if typed and "title" in typed:
-            for name in CONTENT:
-                kind = type(current[name])
-                setattr(self, name, typed[name] if isinstance(typed.get(name), kind) else kind())
-
-
-def fields_as_html(serializer, values, errors, names=None):
-    """Return the fields that can be filled in, as {name: HTML}."""
-    form_renderer = renderers.HTMLFormRenderer()
-    fields = {}
-    for name, field in serializer.fields.items():
-        if not field.read_only and (names is None or name in names):
-            value = values.get(name, field.get_initial())
-            if isinstance(value, dict):
-                value = content.metadata_to_edit(value)
-            bound = BoundField(field, value, errors.get(name, []))
-            fields[name] = form_renderer.render_field(bound, {"template_pack": "rest_framework/horizontal"})
-    return fields
-
-
-def form_about(note, notebook, button, method, address):
-    """Return the Form of a write without content, to a note as the API shows it."""
-    return Form(button, method, address, entity_tag(tag_of_note(note["revision"], notebook.epoch)))
+def revised(current, typed):
+    """Return what a form would make of a note, as a PUT does: what is left out, or is no such value, is empty."""
+    kinds = {name: type(current[name]) for name in CONTENT}
+    return {name: typed[name] if isinstance(typed.get(name), kind) else kind() for name, kind in kinds.items()}

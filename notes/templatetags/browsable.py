@@ -3,7 +3,7 @@
 from django import template
 from django.utils.html import format_html, format_html_join
 
-from notes.api.browsable import form_about
+from notes.api.forms import Form
 from notes.content import metadata_text
 
 register = template.Library()
@@ -48,5 +48,5 @@ def pieces(text, matches, start):
 @register.inclusion_tag("notes/form.html", takes_context=True)
 def write(context, note, button, method, address):
     """Show the form of a write without content, to a note that the page shows."""
-    form = form_about(note, context["view"].notebook, button, method, address)
+    form = Form.about(note, context["view"].notebook, button, method, address)
     return {"form": form, "csrf_token": context["csrf_token"]}

@@ -14,6 +14,8 @@ document.addEventListener("submit", async (event) => {
   } catch {
     return refuse(form, event.submitter, "The server does not answer. Nothing that you typed is lost; try again.");
   }
+  // The browser may come back to this page as it is now.
+  event.submitter.disabled = false;
   if (answer.redirected) return location.assign(answer.url);
   if (!answer.headers.get("Content-Type").startsWith("text/html")) {
     return refuse(form, event.submitter, JSON.parse(text).detail);
