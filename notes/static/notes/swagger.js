@@ -13,9 +13,14 @@ const keep = (change, system) => (payload) => {
 const ui = SwaggerUIBundle({
   dom_id: "#swagger-ui",
   url: document.getElementById("swagger-ui").dataset.schema,
-  deepLinking: true,
   tryItOutEnabled: true,
-  plugins: [{ statePlugins: { auth: { wrapActions: { authorize: keep, logout: keep } } } }],
+  // Its colours are too faint on its dark ground.
+  syntaxHighlight: { activated: false },
+  plugins: [
+    { statePlugins: { auth: { wrapActions: { authorize: keep, logout: keep } } } },
+    // There is one server, and Swagger gives its list no label.
+    { components: { ServersContainer: () => null } },
+  ],
   requestInterceptor: (request) => {
     if (!["GET", undefined].includes(request.method)) request.headers["X-CSRFToken"] = token;
     return request;
@@ -25,6 +30,15 @@ const ui = SwaggerUIBundle({
     if (authorized) ui.authActions.restoreAuthorization({ authorized: JSON.parse(authorized) });
   },
 });
+
+// Swagger gives its lists to choose from no label that a screen reader could say.
+const name = (select) => {
+  select.ariaLabel = select.closest("[data-param-name]")?.dataset.paramName ?? "Choice";
+};
+new MutationObserver(() => document.querySelectorAll("select:not([aria-label])").forEach(name)).observe(
+  document.getElementById("swagger-ui"),
+  { childList: true, subtree: true },
+);
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
