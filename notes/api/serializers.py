@@ -47,6 +47,9 @@ class StrictSerializer(serializers.Serializer):
         return type(value) is type(present) and value == present
 
 
+SEVERAL_LINES = {"template": "notes/body_field.html", "rows": 3}
+
+
 class NoteSerializer(FromRow, StrictSerializer):
     """A note. What only the server sets may be sent back as it was received; changed, it is refused."""
 
@@ -56,7 +59,7 @@ class NoteSerializer(FromRow, StrictSerializer):
         default="",
         allow_blank=True,
         validators=[Limit(settings.NOTES_MAX_BODY_CHARS)],
-        style={"template": "notes/body_field.html", "rows": 10},
+        style=SEVERAL_LINES | {"rows": 10},
         help_text="Kept byte for byte.",
     )
     tags = Tags(default=list, help_text="Trimmed, in Unicode NFC, each once whatever its case.")
@@ -192,14 +195,18 @@ class NothingSerializer(StrictSerializer):
 class TextSerializer(StrictSerializer):
     """Text to add to a body."""
 
-    text = Text(max_length=settings.NOTES_MAX_BODY_CHARS, help_text="Added as it is: bring your own newline.")
+    text = Text(
+        max_length=settings.NOTES_MAX_BODY_CHARS,
+        help_text="Added as it is: bring your own newline.",
+        style=SEVERAL_LINES,
+    )
 
 
 class ReplaceSerializer(StrictSerializer):
     """What to look for in a body, and what to put in its place."""
 
-    find = Text(max_length=settings.NOTES_MAX_BODY_CHARS)
-    replace = Text(max_length=settings.NOTES_MAX_BODY_CHARS, allow_blank=True)
+    find = Text(max_length=settings.NOTES_MAX_BODY_CHARS, style=SEVERAL_LINES)
+    replace = Text(max_length=settings.NOTES_MAX_BODY_CHARS, allow_blank=True, style=SEVERAL_LINES)
     count = Count(
         default=1, min_value=1, help_text="How many matches you expect, 1 if left out; another number is a 409."
     )

@@ -1,0 +1,22 @@
+"""A person without a mouse."""
+
+MOST_TABS = 200
+# What a screen reader would read first, near enough: the label of a field, the text of a link.
+NAME = """() => {
+  const it = document.activeElement
+  return (it.getAttribute("aria-label") ?? it.labels?.[0]?.innerText ?? it.innerText ?? it.value ?? "").trim()
+}"""
+IS_MARKED = """() => {
+  const style = getComputedStyle(document.activeElement)
+  return style.outlineStyle !== "none" || style.boxShadow !== "none"
+}"""
+
+
+def tab_to(page, name):
+    """Press Tab until what begins with this name has the focus, and can be seen to have it."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if page.evaluate(NAME).startswith(name):
+            assert page.evaluate(IS_MARKED), f"{name} has the focus, and nothing shows it"
+            return
+    raise AssertionError(f"{name} is not reached by Tab on {page.url}")
