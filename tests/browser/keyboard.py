@@ -20,3 +20,10 @@ def tab_to(page, name):
             assert page.evaluate(IS_MARKED), f"{name} has the focus, and nothing shows it"
             return
     raise AssertionError(f"{name} is not reached by Tab on {page.url}")
+
+
+def enter(page, name):
+    """Press Enter on what leads to another page, and wait for it."""
+    tab_to(page, name)
+    with page.expect_event("load"):
+        page.keyboard.press("Enter")
