@@ -3,11 +3,15 @@
 import gzip
 import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import uuid
 from contextlib import closing
 from datetime import UTC, datetime
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +22,7 @@ from notes import backups, verification
 from notes.backups import postgresql, sqlite
 from notes.models import Backup, Note, Notebook
 from tests.postgres import bin_directory
-from tests.server import serving
+from tests.server import PROJECT, database_url, process_environment, serving
 from tests.writing import create_note, edit, purge, trash
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -324,3 +328,76 @@ def test_without_pg_restore_the_error_says_so_and_nothing_is_left(note, tmp_path
         run("verify_backup", tmp_path / "archive", stderr=StringIO())
 
     assert nothing_is_left()
+
+
+# A kill
+
+KILLED_AT = """
+import os, signal, sys
+from django.core.management import execute_from_command_line
+
+left = int(sys.argv.pop(1))
+
+
+def count(frame, event, argument):
+    global left
+    is_step = "notes/backups/" in frame.f_code.co_filename and frame.f_code.co_name in STEPS
+    # Before each call of Python's own functions, and after the last one.
+    if is_step and event in {"c_call", "return"}:
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+STEPS = {"put_in_place", "alone_with", "sync", "in_server", "is_there"}
+sys.setprofile(count)
+execute_from_command_line(sys.argv)
+"""
+
+WRITES_AND_DIES = """
+import os, sqlite3, sys
+
+opened = sqlite3.connect(sys.argv[1], isolation_level=None)
+opened.execute("PRAGMA journal_mode = WAL")
+opened.execute("UPDATE notes_notebook SET public = NOT public")
+os._exit(0)
+"""
+
+
+@pytest.mark.prove
+def test_a_restore_that_is_killed_leaves_the_old_or_the_new_database_whole(place, file, tmp_path, by):
+    edit(Note.objects.get(), by, title="Later")
+    run("backup", tmp_path / "later")
+    backup_of = {"Plan": file, "Later": tmp_path / "later"}
+    environment = process_environment() | {"DATABASE_URL": url_of_place()}
+    there, left, step, code = "Later", [], 0, None
+
+    while code != 0:
+        step += 1
+        other = "Plan" if there == "Later" else "Later"
+        leave_a_log_of_writes()
+        restore = [sys.executable, "-c", KILLED_AT, str(step), "restore", str(backup_of[other]), "--replace"]
+        code = subprocess.run(restore, cwd=PROJECT, env=environment, capture_output=True).returncode
+
+        assert code in {0, -signal.SIGKILL}
+        assert titles() in (["Plan"], ["Later"])
+        assert list(verification.problems(Notebook.objects.get())) == []
+        left += titles()
+        (there,) = titles()
+    changes = sum(one != other for one, other in pairwise(["Later", *left]))
+    print(f"Killed at {step - 1} moments, after {changes - 1} of which the new database was there.")
+    assert left[-1] != left[-2]
+    assert set(left) == {"Plan", "Later"}
+    assert step > 10
+
+
+def leave_a_log_of_writes():
+    """Let a process die with the database open, so that SQLite's -wal holds a write. Close our own connection."""
+    connection.close()
+    if connection.vendor == "sqlite":
+        subprocess.run([sys.executable, "-c", WRITES_AND_DIES, str(sqlite.place())], check=True)
+        assert sqlite.beside(sqlite.place(), "-wal").stat().st_size
+
+
+def url_of_place():
+    return f"sqlite:///{sqlite.place()}" if connection.vendor == "sqlite" else database_url()

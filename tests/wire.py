@@ -63,6 +63,7 @@ class Follower:
     epoch: str | None = None
     rows: dict = field(default_factory=dict)  # The latest row of each note, by the note's id.
     numbers: list = field(default_factory=list)  # The revisions of all rows, in the order in which they came.
+    seen: dict = field(default_factory=dict)  # Each row that came, by the note's id and its revision.
 
     def catch_up(self, connection):
         while True:
@@ -73,7 +74,7 @@ class Follower:
             assert answer.status == 200, answer
             feed = answer.json()
             for row in feed["results"]:
-                self.rows[row["id"]] = row
+                self.rows[row["id"]] = self.seen[row["id"], row["revision"]] = row
                 self.numbers.append(row["revision"])
             self.since, self.epoch = feed["revision"], feed["epoch"]
             if not feed["has_more"]:
