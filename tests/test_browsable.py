@@ -535,6 +535,10 @@ def test_a_page_is_called_what_it_shows_and_knows_the_way_to_it(browser, noteboo
     assert f'<h1 dir="auto">{title}</h1>' in browser.open(address).text
 
 
+def test_a_page_that_is_not_there_bears_no_other_pages_name(visitor):
+    assert '<h1 dir="auto">Not Found</h1>' in visitor.open("/api/v1/nothing-here").text
+
+
 def test_a_stranger_learns_nothing_of_the_trash(browser, visitor, note, by):
     trash(note, by)
 

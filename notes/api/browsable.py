@@ -101,8 +101,10 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
         return crumbs
 
     def get_name(self, view):
-        crumbs = self.get_breadcrumbs(self.renderer_context["request"])
-        return crumbs[-1][0] if crumbs else super().get_name(view)
+        request = self.renderer_context["request"]
+        crumbs = self.get_breadcrumbs(request)
+        is_nowhere = request.resolver_match.url_name == "api-not-found"
+        return super().get_name(view) if is_nowhere or not crumbs else crumbs[-1][0]
 
     def get_content(self, *arguments):
         return super().get_content(*arguments) if self.template == "rest_framework/api.html" else ""
