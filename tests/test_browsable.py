@@ -621,3 +621,132 @@ def test_pages_have_no_script_or_style_inside(browser, note):
         page = browser.open(address).text
 
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)", page), address
+
+
+def test_the_root_is_a_table_of_contents_that_knows_who_asks(browser, visitor):
+    page = browser.open("/api/v1/").text
+
+    for address in ("/notes", "/tags", "/trash", "/changes", "/keys", "/me", "/schema", "/docs"):
+        assert re.search(rf'href="[^"]*{address}"', page), address
+    assert "ada" in page
+    assert "Write them all" in page
+    assert "Write them all" not in visitor.open("/api/v1/").text
+
+
+def test_the_history_shows_who_changed_what_and_leads_back(browser, operator, notebook, by):
+    note = create_note(notebook, by, title="Plan", body=SCRIPT)
+    first = note.revision
+    edit(note, by, body="Later")
+    history = f"{NOTES}/{note.uuid}/revisions"
+
+    page = browser.open(history).text
+    restored = browser.submit(browser.form(f"{history}/{first}", "Restore this revision"))
+
+    assert f"<ins>+ {escape(SCRIPT)}</ins>" in page
+    assert f"<del>- {escape(SCRIPT)}</del>" in page
+    assert "edit by a test" in page
+    assert restored["Location"] == f"{NOTES}/{note.uuid}"
+    assert operator.get(f"{NOTES}/{note.uuid}").json()["body"] == SCRIPT
+
+
+def test_an_old_page_of_a_revision_does_not_restore_it(browser, operator, notebook, by):
+    note = create_note(notebook, by, title="Plan", body="One")
+    first = note.revision
+    edit(note, by, body="Two")
+    form = browser.form(f"{NOTES}/{note.uuid}/revisions/{first}", "Restore this revision")
+    edit(note, by, body="Three")
+
+    refused = browser.submit(form)
+
+    assert refused.status_code == 412
+    assert "Three" in refused.text
+    assert operator.get(f"{NOTES}/{note.uuid}").json()["body"] == "Three"
+
+
+def test_two_revisions_are_compared(browser, operator, notebook, by):
+    note = create_note(notebook, by, title="Plan", body="-- One\n")
+    first = note.revision
+    edit(note, by, body="Two\n")
+    page = browser.open(f"{NOTES}/{note.uuid}/revisions/{note.revision}?diff={first}").text
+
+    assert "<del>- -- One</del>" in page
+    assert "<ins>+ Two</ins>" in page
+
+
+def test_the_trash_gives_back(browser, operator, notebook, by):
+    note = create_note(notebook, by, title="Plan", tags=["home"])
+    trash(note, by)
+
+    assert browser.submit(browser.form("/api/v1/trash", "Restore"))["Location"] == f"{NOTES}/{note.uuid}"
+    assert "The trash is empty" in browser.open("/api/v1/trash").text
+
+
+def test_the_changes_lead_to_their_notes_and_on(browser, operator, notebook, by):
+    kept, deleted = create_note(notebook, by, title="Plan"), create_note(notebook, by, title="Gone")
+    trash(deleted, by)
+
+    page = browser.open("/api/v1/changes?limit=1").text
+    after = browser.open(unescape(re.search(r'href="([^"]*\?since=[^"]*)"', page)[1])).text
+
+    assert f'href="{NOTES}/{kept.uuid}"' in page
+    assert "Go on" in page
+    assert "A deleted note" in after
+    assert "Look again" in after
+
+
+def test_a_tag_lists_its_notes_and_is_renamed(browser, operator, notebook, by):
+    create_note(notebook, by, title="Plan", tags=["a&b?"])
+    form = browser.form("/api/v1/tags", "Rename the tag")
+
+    leads_to = re.search(rf'href="({NOTES}\?tag=[^"]*)"', browser.open("/api/v1/tags").text)[1]
+    listed = browser.open(unescape(leads_to)).text
+    refused = browser.submit(form, tag="nowhere", name="a,b")
+    renamed = browser.submit(form, tag="a&b?", name="garden")
+
+    assert "Plan" in listed
+    assert 'value="nowhere"' in refused.text
+    assert renamed["Location"] == "/api/v1/tags"
+    assert [tag["name"] for tag in operator.get("/api/v1/tags").json()["results"]] == ["garden"]
+
+
+def test_a_key_is_shown_once_and_revoked(browser, ada):
+    ada.is_superuser = True
+    ada.save()
+
+    made = browser.submit(browser.form("/api/v1/keys", "Make the key"), name=SCRIPT, level="read", expires_at="")
+    text = re.search(r'class="secret">([^<]+)<', made.text)[1]
+    program = APIClient(headers={"X-API-Key": text})
+    answers_before = program.get(NOTES).status_code
+    revoked = browser.submit(browser.form("/api/v1/keys", "Revoke the key"))
+
+    assert text not in browser.open("/api/v1/keys").text
+    assert escape(SCRIPT) in made.text
+    assert "no-store" in made["Cache-Control"]
+    assert answers_before == 200
+    assert revoked["Location"] == "/api/v1/keys"
+    assert program.get(NOTES).status_code == 401
+
+
+def test_a_level_is_offered_nothing_beyond_it(browser, ada):
+    assert 'href="/api/v1/keys"' not in browser.open(NOTES).text
+
+    ada.is_superuser = True
+    ada.save()
+
+    assert 'href="/api/v1/keys"' in browser.open(NOTES).text
+
+
+def test_a_batch_is_answered_readably(browser):
+    operations = [{"op": "create", "title": SCRIPT}, {"op": "create", "title": "Second"}]
+
+    done = browser.submit_raw("POST", "/api/v1/batch", json.dumps({"operations": operations}))
+    refused = browser.submit_raw("POST", "/api/v1/batch", json.dumps({"operations": [{"op": "create"}]}))
+
+    assert escape(SCRIPT) in done.text
+    assert "Created, revision 2." in done.text
+    assert refused.status_code == 400
+    assert "This field is required" in refused.text
+
+
+def test_who_i_am_is_said_in_words(browser):
+    assert "<dt>Level</dt><dd>write</dd>" in browser.open("/api/v1/me").text

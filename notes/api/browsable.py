@@ -8,6 +8,7 @@ from functools import cached_property
 from http import HTTPStatus
 from types import SimpleNamespace
 
+from django.contrib.auth import get_user
 from django.urls import Resolver404, resolve, reverse
 from rest_framework import renderers
 from rest_framework.exceptions import APIException
@@ -117,10 +118,15 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
         context = super().get_context(data, accepted_media_type, renderer_context)
         forms = self.forms(view, request)
         filters = self.filters(view, request)
+        level = getattr(getattr(view, "access", None), "level", None)
         current = data.get("current") if self.is_refused and data else None
         return {
             **context,
+            # Some views know nobody, as their answer is the same for every caller. The header of their page does.
+            "user": request.user if request.authenticators else get_user(request._request),
             "answer": data,
+            "note": self.note,
+            "may_write": level in {"write", "admin"},
             "is_refused": self.is_refused,
             "forms": forms,
             "refused_form": forms.get(getattr(view, "action", None)) if request.method not in SAFE_METHODS else None,

@@ -30,9 +30,10 @@ class Form(NamedTuple):
         return cls(button, method, address, etag, list(fields.values()), list(more.values()), is_open)
 
     @classmethod
-    def about(cls, note, notebook, button, method, address) -> Self:
-        """Return the form of a write without content, to a note as the API shows it."""
-        return cls(button, method, address, entity_tag(tag_of_note(note["revision"], notebook.epoch)))
+    def without_fields(cls, revision, notebook, button, method, address) -> Self:
+        """Return the form of a write without content, to a note as of this revision, or to anything else (None)."""
+        etag = None if revision is None else entity_tag(tag_of_note(revision, notebook.epoch))
+        return cls(button, method, address, etag)
 
 
 def fields_as_html(serializer, values, errors, names=None):

@@ -24,7 +24,7 @@ MAX_DEPTH = 20
 MAX_DIGITS = 1000
 # Listing the errors of a million values takes half a minute. A batch of notes has 6,000 values at most.
 MAX_VALUES = 10_000
-LEFT_OUT_IF_EMPTY = {"id", "metadata", "created_at", "updated_at", "count"}
+LEFT_OUT_IF_EMPTY = {"id", "metadata", "created_at", "updated_at", "count", "expires_at"}
 # What a form sends in a hidden field, as it cannot set headers.
 HEADERS_OF_FORMS = {"csrfmiddlewaretoken": settings.CSRF_HEADER_NAME, "if_match": "HTTP_IF_MATCH"}
 # Possessive, and it also matches an unterminated string: it looks at each character once and never backtracks.

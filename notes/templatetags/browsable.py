@@ -1,8 +1,12 @@
 """What the templates of the pages need to show an answer of the API."""
 
+from itertools import pairwise
+
 from django import template
+from django.conf import settings
 from django.utils.html import format_html, format_html_join
 
+from notes import diffs
 from notes.api.forms import Form
 from notes.content import metadata_text
 
@@ -45,8 +49,29 @@ def pieces(text, matches, start):
     return format_html("{}{}", format_html_join("", "{}<mark>{}</mark>", shown), text[end - start :])
 
 
+@register.filter
+def lines(unified):
+    """Return the lines of a unified diff without its heads, as notes/diffs.py has them for people."""
+    of_text = unified.split("\n")[2:-1]
+    return [diffs.Line("…", "") if line.startswith("@@") else diffs.Line(line[:1], line[1:]) for line in of_text]
+
+
+@register.simple_tag
+def with_differences(note, shown):
+    """Return each write of a page of the history with the lines in which it differs from the one before it."""
+    newest_first = note.revisions.order_by("-number").filter(number__lte=shown[0]["number"]) if shown else []
+    found = [*newest_first[: len(shown) + 1], None]
+    differences = {now.number: diffs.for_people(then, now) for now, then in pairwise(found)}
+    return [(write, differences.get(write["number"])) for write in shown]
+
+
+@register.simple_tag
+def trash_days():
+    return settings.NOTES_TRASH_DAYS
+
+
 @register.inclusion_tag("notes/form.html", takes_context=True)
-def write(context, note, button, method, address):
-    """Show the form of a write without content, to a note that the page shows."""
-    form = Form.about(note, context["view"].notebook, button, method, address)
+def write(context, revision, button, method, address):
+    """Show the form of a write without content: to a note as of this revision, or to anything else (None)."""
+    form = Form.without_fields(revision, context["view"].notebook, button, method, address)
     return {"form": form, "csrf_token": context["csrf_token"]}

@@ -13,7 +13,7 @@ STARTS = [
     "/api/v1/",
     "/api/v1/notes?q=tmux",
     "/api/v1/notes?q=nowhere",
-    "/api/v1/batch",
+    "/api/v1/me",
     "/api/docs",
     "/api-auth/login/",
     "/admin/",

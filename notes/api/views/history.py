@@ -36,6 +36,7 @@ class TrashViewSet(WritingView, ListModelMixin, GenericViewSet):
     page_order = ["-deleted_at", "-position"]
     shows_bodies = True
     query_params = {"list": KeysetPagination.query_params}
+    pages = {"list": "notes/trash_list.html"}
     conditional_actions = {"destroy"}
     writes = {"destroy": operations.purge}
 
@@ -73,6 +74,7 @@ class RevisionViewSet(WritingView, ListModelMixin, RetrieveModelMixin, GenericVi
     serializer_class = RevisionSerializer
     page_order = ["-number"]
     query_params = {"list": KeysetPagination.query_params, "retrieve": DiffParams.names()}
+    pages = {"list": "notes/revision_list.html", "retrieve": "notes/revision_detail.html"}
     conditional_actions = {"restore"}
     writes = {"restore": operations.restore_revision}
 

@@ -34,6 +34,7 @@ class KeyViewSet(NotebookView, ListModelMixin, GenericViewSet):
         "Idempotency-Key": "Keys are kept in no receipt: the text of a new one is shown once and stored nowhere.",
     }
     query_params = {"list": KeysetPagination.query_params}
+    pages = {"list": "notes/key_list.html", "create": "notes/key_made.html"}
 
     def get_queryset(self):
         return self.notebook.keys.unrevoked()

@@ -23,6 +23,7 @@ class RootView(APIRootView):
     """All that there is, as links. Start at the documentation."""
 
     name = "API"
+    pages = {None: "notes/api_root.html"}
     permission_classes = [Public]
     # The same for every caller: no authentication.
     authentication_classes = []
@@ -45,6 +46,8 @@ class RootView(APIRootView):
 
 class MeView(NotebookView):
     """Tells a key what it is and what it opens."""
+
+    pages = {None: "notes/me.html"}
 
     @extend_schema(operation_id="whoAmI", summary="Who am I", responses=MeSerializer)
     def get(self, request):

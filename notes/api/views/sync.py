@@ -45,6 +45,7 @@ class ChangesView(NotebookView):
 
     query_params = {None: ChangesParams.names()}
     made_from = {None: "notebook"}
+    pages = {None: "notes/changes.html"}
 
     @extend_schema(
         operation_id="listChanges",
@@ -88,7 +89,7 @@ class BatchView(WritingView):
     """
 
     writes = {None: batches.batch}
-    pages = {None: "rest_framework/api.html"}
+    pages = {None: "notes/batch.html"}
     ignored_headers = dict.fromkeys(CONDITIONS, "Say `if_match` in each operation that it is about.")
 
     @extend_schema(

@@ -29,6 +29,7 @@ class TagViewSet(WritingView, ListModelMixin, GenericViewSet):
     serializer_class = TagSerializer
     page_order = ["key"]
     query_params = {"list": {*KeysetPagination.query_params, "prefix"}}
+    pages = {"list": "notes/tag_list.html"}
     writes = {"rename": operations.rename_tag}
 
     def get_queryset(self):

@@ -21,6 +21,7 @@ document.addEventListener("submit", async (event) => {
     return refuse(form, event.submitter, JSON.parse(text).detail);
   }
   const page = new DOMParser().parseFromString(text, "text/html"), main = page.querySelector("main");
+  if (raw && !answer.ok) return refuse(form, event.submitter, main.querySelector("[role=alert]").innerText);
   document.title = page.title;
   document.querySelector("main").replaceWith(main);
   scrollTo(0, 0);
