@@ -7,8 +7,8 @@ from django.test import Client
 
 from notes import safe_html
 from tests.admin import ADD, KEYS, LIST, NOTEBOOKS, REVISIONS, SCRIPT, numbers, page, sent_by
-from tests.people import make_staff
-from tests.writing import create_note, edit
+from tests.people import make_key, make_staff
+from tests.writing import create_note, edit, trash
 
 # Text stays text
 
@@ -81,6 +81,28 @@ def test_staff_who_may_only_view_can_neither_edit_nor_delete(note, db):
     assert client.post(page(note, "delete"), {"post": "yes"}).status_code == 403
     client.post(LIST, {"action": "delete_selected", "_selected_action": [note.pk], "post": "yes"})
     assert numbers(note) == [1]
+
+
+def test_whoever_may_only_view_sees_everything_and_is_offered_no_change(notebook, note, by):
+    trashed = create_note(notebook, by, title="Gone")
+    edit(note, by, body="Two")
+    trash(trashed, by)
+    key, _ = make_key(notebook)
+    reader = Client()
+    reader.force_login(make_staff("eve", "view_note", "view_revision", "view_notebook", "view_apikey"))
+
+    for address in [
+        "/admin/",
+        *(LIST, f"{LIST}?q=plan", f"{LIST}?trash=yes", page(note), page(note, "history"), page(trashed)),
+        *(REVISIONS, f"{REVISIONS}{note.revisions.latest('number').pk}/change/"),
+        *(NOTEBOOKS, f"{NOTEBOOKS}{notebook.pk}/change/", KEYS, f"{KEYS}{key.pk}/change/"),
+    ]:
+        response = reader.get(address)
+        assert response.status_code == 200, address
+        forms = re.findall(r'<form[^>]*method="post"[^>]*>.*?</form>', response.content.decode(), flags=re.DOTALL)
+        offered = [form for form in forms if 'id="logout-form"' not in form and 'type="submit"' in form]
+        assert not offered, address
+        assert ">Add<" not in response.content.decode(), address
 
 
 def test_only_these_tables_of_the_service_are_shown():

@@ -233,3 +233,12 @@ def test_staff_who_may_only_view_keys_make_and_revoke_none(notebook, db):
     key.refresh_from_db()
     assert (key.name, key.revoked_at) == ("write key", None)
     assert ApiKey.objects.count() == 1
+
+
+def test_date_and_time_of_an_expiry_have_names_of_their_own(browser, notebook):
+    text = browser.get(f"{KEYS}add/").content.decode()
+
+    assert re.findall(r'name="(expires_at_\d)"[^>]*aria-label="(\w+)"', text) == [
+        ("expires_at_0", "Date"),
+        ("expires_at_1", "Time"),
+    ]

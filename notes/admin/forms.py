@@ -4,7 +4,7 @@ import re
 from copy import copy
 
 from django import forms
-from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
+from django.contrib.admin.widgets import AdminSplitDateTime, AdminTextareaWidget, AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +15,15 @@ from notes import content
 from notes.api.parsers import json_in
 from notes.api.preconditions import tag_of_note
 from notes.models import CONTENT, Notebook
+
+
+class DateTimeInputs(AdminSplitDateTime):
+    """Django's, with a name for each input. It has no label of its own for them, so a screen reader would name none."""
+
+    def __init__(self, attrs=None):
+        super().__init__(attrs)
+        for widget, name in zip(self.widgets, ["Date", "Time"]):
+            widget.attrs["aria-label"] = name
 
 
 class StoredText(forms.CharField):

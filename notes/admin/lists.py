@@ -7,7 +7,10 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.core.exceptions import BadRequest, ValidationError
 from django.db import DataError
+from django.db.models import DateTimeField
+from django.forms import SplitDateTimeField
 
+from notes.admin.forms import DateTimeInputs
 from notes.api.pagination import condition_after
 
 MAX_SEARCH_CHARS = 100
@@ -89,6 +92,9 @@ class ListAdmin(admin.ModelAdmin):
     list_per_page = 50
     sortable_by = ()
     show_facets = admin.ShowFacets.NEVER
+    formfield_overrides = {DateTimeField: {"form_class": SplitDateTimeField, "widget": DateTimeInputs}}
+    # Shown below the search. Django's own `search_help_text` would take the place of a label that can be seen.
+    search_hint = ""
 
     class Media:
         css = {"all": ["notes/admin.css"]}

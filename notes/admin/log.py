@@ -61,7 +61,7 @@ class RevisionAdmin(ListAdmin):
     list_filter = [NotebookFilter, "action", WriterFilter, ("written_at", WrittenFilter)]
     list_select_related = ["notebook"]
     search_fields = ["request_id__exact"]
-    search_help_text = (
+    search_hint = (
         f"The whole id of a request. Click a writer or a day to see what was written. A page looks through "
         f"{WRITES_A_PAGE:,} writes; the next one goes on from there."
     )

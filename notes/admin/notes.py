@@ -34,7 +34,7 @@ class NoteAdmin(ListAdmin):
     list_filter = [NotebookFilter, TrashFilter, TagFilter, ("created_at", CreatedFilter)]
     list_select_related = ["notebook"]
     search_fields = ["title", "body"]
-    search_help_text = (
+    search_hint = (
         'Words, "exact phrases", -without and tag:name, in one notebook, the newest first. The trash is not searched. '
         "Click a tag to see the notes that bear it."
     )
