@@ -96,7 +96,7 @@ def write(now):
         ApiKey.make(ada, notebook=notebook, name="feed reader", level="read")
     phone = Writer(f"key:{phone.pk}", phone.name)
     notes = {}
-    for day in range(60):
+    for day in range(36):
         with at(now - timedelta(days=31, minutes=day)), Door(notebook, Writer.command("import_notes")) as door:
             door.create(title=f"Diary, day {day + 1}", body=LINES * (day % 7 + 1), tags=["diary"])
     for days, title, tags, body in NOTES:

@@ -34,9 +34,8 @@ def kind(address):
 
 def opened(page, starts):
     """Yield (address, status) of each start, and of one page of each kind that its links lead to. Open it first."""
-    known, coming = set(), list(starts)
+    known, coming = set(map(kind, starts)), list(starts)
     for address in coming:
-        known.add(kind(address))
         answer = page.goto(address)
         if not answer.headers["content-type"].startswith("text/html"):
             continue
