@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import created
-from tests.browser.keyboard import enter, tab_to
+from tests.browser.person import enter, field, press, tab_to
 
 
 @pytest.fixture
@@ -18,16 +18,6 @@ def open_note(page, note, *summaries):
     for summary in summaries:
         page.locator("summary", has_text=summary).first.click()
     return page
-
-
-def field(page, label, button):
-    """Return the field of the form that this button sends."""
-    form = page.locator("form").filter(has=page.get_by_role("button", name=button, exact=True))
-    return form.get_by_label(label).first
-
-
-def press(page, button):
-    page.get_by_role("button", name=button, exact=True).click()
 
 
 def stored(program, note):

@@ -1,4 +1,4 @@
-"""A person without a mouse."""
+"""What a person does with a page, by what they read on it: with the mouse, or with the keyboard alone."""
 
 MOST_TABS = 200
 # What a screen reader would read first, near enough: the label of a field, the text of a link.
@@ -10,6 +10,16 @@ IS_MARKED = """() => {
   const style = getComputedStyle(document.activeElement)
   return style.outlineStyle !== "none" || style.boxShadow !== "none"
 }"""
+
+
+def press(page, button):
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+def field(page, label, button):
+    """Return the field of the form that this button sends."""
+    form = page.locator("form").filter(has=page.get_by_role("button", name=button, exact=True))
+    return form.get_by_label(label).first
 
 
 def tab_to(page, name):
