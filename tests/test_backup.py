@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from notes import backups
+from notes import backups, databases
 from notes.backups import sqlite
 from notes.management.commands import backup
 from notes.models import Backup, Note, Notebook, Revision
@@ -100,11 +100,16 @@ def test_in_a_folder_it_is_named_by_the_time(note, tmp_path):
 
 
 def test_without_a_name_it_is_in_a_folder_of_its_own(note, tmp_path, monkeypatch):
-    monkeypatch.setattr(backup, "FOLDER", tmp_path / "backups")
+    monkeypatch.setattr(backup, "default_folder", lambda: tmp_path / "backups")
 
-    call_command("backup", path=backup.FOLDER, stdout=StringIO())
+    call_command("backup", stdout=StringIO())
 
     assert len(os.listdir(tmp_path / "backups")) == 2
+
+
+@on_sqlite
+def test_that_folder_is_where_the_service_may_write():
+    assert backup.default_folder() == databases.file_of(connection.settings_dict).with_name("backups")
 
 
 @pytest.mark.once

@@ -19,6 +19,7 @@ from tests.server import Server, environment_of_a_newcomer, free_port, wait_unti
 pytestmark = pytest.mark.once
 
 UNIT = (BASE_DIR / "deploy/notes.service").read_text()
+BACKUP_UNITS = [BASE_DIR / "deploy" / f"notes-backup.{kind}" for kind in ("service", "timer")]
 # The most that systemd counts against a unit, in tenths. Without any hardening it counts 96.
 MAX_EXPOSURE = 16
 
@@ -39,6 +40,49 @@ def test_systemd_finds_no_fault_in_the_unit_and_little_that_it_may_do(tmp_path):
 
         assert result.returncode == 0, result.stdout + result.stderr
         assert "notes.service:" not in result.stderr, result.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_finds_no_fault_in_the_backup_of_each_night(tmp_path):
+    for path in BACKUP_UNITS:
+        text = path.read_text().replace("/opt/notes/.venv/bin/python", sys.executable)
+        (tmp_path / path.name).write_text(text)
+    result = subprocess.run(
+        ["systemd-analyze", "verify", *tmp_path.iterdir()], capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert "notes-backup" not in result.stderr, result.stderr
+
+
+@pytest.mark.prove
+def test_a_machine_is_lost_and_the_notes_are_back(tmp_path):
+    """Run the commands of the night, lose the database, and do what docs/operation.md says."""
+    path = tmp_path / "notes.sqlite3"
+    environment = environment_of_a_newcomer() | {
+        "NOTES_ENV_FILE": os.devnull,
+        "DATABASE_URL": f"sqlite:///{path}",
+        "SECRET_KEY": "a secret key of good length",
+        "API_KEY": "an api key of good length",
+    }
+
+    def run(command):
+        words = [sys.executable, *command.split()[1:]]
+        return subprocess.run(words, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=True).stdout
+
+    run("python manage.py migrate --verbosity 0")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "plan.md").write_text("# Plan\n\nCall the printer")
+    run(f"python manage.py import_notes {tmp_path / 'texts'}")
+    before = run("python manage.py verify_notebook")
+    for command in re.findall(r"ExecStart=(.*)", BACKUP_UNITS[0].read_text()):
+        run(command)
+    for left in tmp_path.glob("notes.sqlite3*"):
+        left.unlink()
+    (backup,) = tmp_path.glob("backups/*.sqlite3")
+    run(f"python manage.py restore {backup}")
+
+    assert run("python manage.py verify_notebook") == before
 
 
 def test_systemd_waits_longer_than_requests_have_to_end():

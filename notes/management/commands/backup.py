@@ -3,13 +3,17 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
-from notes import backups
+from notes import backups, databases
 from notes.management.arguments import number_from_one
 from notes.management.errors import told
 
-FOLDER = settings.BASE_DIR / "backups"
+
+def default_folder():
+    """Return a folder beside SQLite's file, where the service may write."""
+    database = databases.file_of(connection.settings_dict)
+    return (database.parent if database else settings.BASE_DIR) / "backups"
 
 
 class Command(BaseCommand):
@@ -27,8 +31,7 @@ class Command(BaseCommand):
             metavar="PATH",
             type=Path,
             nargs="?",
-            default=FOLDER,
-            help="the file to write, or a folder for a file that is named by the time (default: backups)",
+            help="the file to write, or a folder for one that is named by the time (default: backups beside SQLite)",
         )
         parser.add_argument("--force", action="store_true", help="replace PATH if it is there")
         parser.add_argument(
@@ -40,7 +43,8 @@ class Command(BaseCommand):
 
     def handle(self, *, path, force, keep, **options):
         with told("there is no new backup"):
-            if path == FOLDER:
+            if path is None:
+                path = default_folder()
                 path.mkdir(mode=0o700, exist_ok=True)
             if path.is_dir():
                 path /= f"notes-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{backups.engine().ENDING}"
