@@ -111,9 +111,8 @@ def is_there():
 
 
 def refuse_if_open():
-    (connections,) = in_server("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [place()])
-    if connections:
-        raise CommandError(f"The database {place()} has {connections} open connections: stop the service first.")
+    if in_server("SELECT 1 FROM pg_stat_activity WHERE datname = %s", [place()]):
+        raise CommandError(f"The database {place()} is open in another process: stop the service first.")
 
 
 def put_in_place(name, mark):
