@@ -1,6 +1,7 @@
 """API keys as text: `notes_`, 32 random characters, 6 of checksum. No ORM, no HTTP."""
 
 import hashlib
+import re
 import secrets
 import string
 import zlib
@@ -9,6 +10,8 @@ PREFIX = "notes_"
 ALPHABET = string.digits + string.ascii_letters
 RANDOM_CHARS = 32
 CHECKSUM_CHARS = 6
+# What looks like a key inside other text, even if an end of it is missing.
+IN_TEXT = re.compile(rf"{PREFIX}[{ALPHABET}]{{16,}}")
 
 
 def generate() -> str:

@@ -65,6 +65,12 @@ def log_level(text):
     return text
 
 
+def log_format(text):
+    if text not in {"text", "json"}:
+        raise ValueError("write text or json")
+    return text
+
+
 def cache(url):
     """Return Django's settings for the cache in which requests are counted for the rate limits."""
     if url == "memory://":
@@ -103,6 +109,8 @@ ENVIRONMENT = {
     "NOTES_ANSWERS_BYTES": (count, "16000000"),
     "CACHE_URL": (cache, "memory://"),
     "NOTES_LOG_LEVEL": (log_level, "INFO"),
+    "NOTES_LOG_FORMAT": (log_format, "text"),
+    "NOTES_SLOW_MS": (count, "1000"),
 }
 
 # The values of `.env.example`: good enough to try the service with DEBUG=True, refused otherwise.

@@ -29,6 +29,7 @@ NOTES_RATE_WRITES = read("NOTES_RATE_WRITES")
 NOTES_RATE_FAILURES = read("NOTES_RATE_FAILURES")
 NOTES_PROXIES = read("NOTES_PROXIES")
 NOTES_ANSWERS_BYTES = read("NOTES_ANSWERS_BYTES")
+NOTES_SLOW_MS = read("NOTES_SLOW_MS")
 CACHES = {"default": read("CACHE_URL")}
 
 ALLOWED_HOSTS = read("ALLOWED_HOSTS")
@@ -251,10 +252,20 @@ LOGGING = {
         "short_security": {"()": "notes.logs.ShortSecurityFilter"},
     },
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "text": {"()": "notes.logs.TextFormatter"},
+        "json": {
+            "()": "notes.logs.JSONFormatter",
+            "fmt": ["asctime", "levelname", "name", "request_id", "message"],
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
     },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "filters": ["request_id", "short_security"], "formatter": "line"},
+        "stderr": {
+            "class": "notes.logs.Stderr",
+            "secrets": [SECRET_KEY, API_KEY],
+            "filters": ["request_id", "short_security"],
+            "formatter": read("NOTES_LOG_FORMAT"),
+        },
     },
     "root": {"handlers": ["stderr"], "level": read("NOTES_LOG_LEVEL")},
     "loggers": {
@@ -262,6 +273,8 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         # RequestLogMiddleware writes one line for every request; these two would repeat it.
         "django.request": {"level": "CRITICAL"},
+        # Keys and logins are told at any level.
+        "notes.security": {"level": "INFO"},
         # Our lines say who and from where in one form; those of django-axes mask both.
         "axes": {"level": "ERROR"},
         "django.server": {"handlers": [], "level": "CRITICAL", "propagate": False},

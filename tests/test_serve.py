@@ -139,7 +139,7 @@ def test_a_500_shows_no_trace_and_its_traceback_is_in_the_log(service):
     assert answer.status == 500
     assert answer.headers["X-Request-ID"] == "the-500"
     assert_shows_nothing(answer, service)
-    assert "ERROR notes.errors [the-500] TemplateDoesNotExist\nTraceback" in service.log
+    assert "ERROR notes.errors [the-500] TemplateDoesNotExist\n| Traceback" in service.log
 
 
 def assert_shows_nothing(answer, service):

@@ -96,13 +96,16 @@ class Basis:
 class Again(NamedTuple):
     """What a view says of an answer: on which basis, and until when at most, it may be given again.
 
-    `writer` is None for a stranger. `requests` is how many requests it counts as, under the rate of reads.
+    `writer` is None for a stranger. `requests` is how many requests it counts as, under the rate of reads. The log line
+    of each request names the writer, the route and the notebook.
     """
 
     basis: Basis
     writer: str | None
     ends_at: float
     requests: int
+    route: str
+    notebook: str
 
 
 class Answer(NamedTuple):
@@ -154,7 +157,8 @@ class Answers:
             with self.mutex:
                 if request in self.kept:
                     self.kept.move_to_end(request)
-            line.write(answer.status, line, by=answer.again.writer or "-")
+            again = answer.again
+            line.write(answer.status, line, again.route, again.notebook, by=again.writer or "-")
         finally:
             line.end()
         start_response(answer.status_line, [*answer.headers, *rates, ("X-Request-ID", line.id)])

@@ -6,10 +6,23 @@ All these lines read `EVENT from ADDRESS by WRITER`, for people and for tools su
 import logging
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
 
 from django.conf import settings
 
 logger = logging.getLogger("notes.security")
+
+
+class SecurityLine(NamedTuple):
+    """What a log line about keys and logins says. Its order is a promise: fail2ban looks for the address."""
+
+    event: str
+    address: str
+    writer: str
+    key: str | None = None
+
+    def __str__(self):
+        return f"{self.event} from {self.address} by {self.writer}" + (f": {self.key}" if self.key else "")
 
 
 def ip_of(request):
@@ -47,7 +60,8 @@ def id_of(user):
 
 
 def origin(request, by=None):
-    return f"from {text_of(ip_of(request))} by {by or writer_of(request)}"
+    """Return from where a request came, and who sent it, in words."""
+    return text_of(ip_of(request)), by or writer_of(request)
 
 
 @lru_cache(maxsize=1024)
@@ -57,9 +71,9 @@ def text_of(ip):
 
 def log(event, request, *, by=None, key=None):
     """Log that a key was made or revoked, or a login. Give `by` if the request does not tell who the writer is."""
-    logger.info("%s %s%s", event, origin(request, by), f": {key.writer_id}" if key else "")
+    logger.info(SecurityLine(event, *origin(request, by), key and key.writer_id))
 
 
 def log_refusal(event, request, *, by=None):
     """Log a wrong key or password, or one request too many."""
-    logger.warning("%s %s", event, origin(request, by))
+    logger.warning(SecurityLine(event, *origin(request, by)))

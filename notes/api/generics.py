@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from notes.api import retries
 from notes.api.answers import Again, Basis
 from notes.api.fields import parsed_uuid
+from notes.api.middleware import route_of
 from notes.api.permissions import NotebookPermission, access_of
 from notes.api.preconditions import CONDITIONS, Expected, entity_tag, tag_of_note
 from notes.api.preferences import MINIMAL, wants_minimal
@@ -54,7 +55,11 @@ class NotebookView(APIView):
     @cached_property
     def access(self):
         """What the caller may do here, or None for a stranger who may do nothing. One to three queries, once."""
-        return access_of(self.request)
+        access = access_of(self.request)
+        if access:
+            # For the line of the request in the log.
+            self.request._request.notebook = access.notebook.name
+        return access
 
     @property
     def notebook(self):
@@ -113,12 +118,13 @@ class NotebookView(APIView):
         if made_from is None or request.user.pk:
             return None
         uuid = parsed_uuid(self.kwargs["id"]) if made_from == "note" else None
+        basis, ends_at = Basis(uuid=uuid), math.inf
+        if isinstance(request.auth, ApiKey):
+            basis = Basis(request.auth.digest, uuid)
+            # From then on the key has expired, or its use is to be recorded.
+            ends_at = min(moment.timestamp() for moment in request.auth.unchanged_until() if moment)
         writer, counts_as = self.access.writer, getattr(request, "counts_as", 1)
-        if not isinstance(request.auth, ApiKey):
-            return Again(Basis(uuid=uuid), writer and writer.id, math.inf, counts_as)
-        # From then on the key has expired, or its use is to be recorded.
-        ends_at = min(moment.timestamp() for moment in request.auth.unchanged_until() if moment)
-        return Again(Basis(request.auth.digest, uuid), writer.id, ends_at, counts_as)
+        return Again(basis, writer and writer.id, ends_at, counts_as, route_of(request), self.notebook.name)
 
 
 class WritingView(NotebookView):

@@ -3,15 +3,18 @@
 import logging
 import re
 import time
+from functools import cache
+from typing import NamedTuple
 
 import corsheaders.middleware
 import csp.middleware
 import uuid_utils
 from django.conf import settings
+from django.contrib.admindocs.views import simplify_regex
 from django.utils.cache import patch_vary_headers
 from rest_framework.permissions import SAFE_METHODS
 
-from notes import databases, request_id
+from notes import databases, keys, request_id
 from notes.api import audit
 from notes.api.errors import is_api, problem_response
 from notes.api.problems import HttpsRequired
@@ -21,6 +24,43 @@ logger = logging.getLogger("notes.requests")
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,64}")
 SESSION_KEY = re.compile("[a-z0-9]{8,40}")
 
+# A client may make up others, as many as it likes.
+METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
+
+
+def is_sane(incoming):
+    """Tell whether a request may have this id. A key that came as one would stand in the log of writes."""
+    is_key = keys.IN_TEXT.search(incoming) or settings.API_KEY in incoming
+    return SANE_REQUEST_ID.fullmatch(incoming) and not is_key
+
+
+def route_of(request):
+    """Return the pattern of a request's address, as the OpenAPI document writes it; `-` if there is none."""
+    match = getattr(request, "resolver_match", None)
+    return pattern_of(match.route) if match else "-"
+
+
+@cache
+def pattern_of(route):
+    path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", simplify_regex(route)).replace("\\.", ".")
+    return path.rstrip("/") or "/"
+
+
+class Answered(NamedTuple):
+    """What the log line of a request says."""
+
+    method: str
+    path: str
+    route: str
+    status: int
+    milliseconds: float
+    notebook: str
+    address: str
+    writer: str
+
+    def __str__(self):
+        return f"{self.method} {self.path!r} {self.status} {self.milliseconds}ms from {self.address} by {self.writer}"
+
 
 class RequestLine:
     """One request, from its beginning to its line in the log. `META` is its WSGI environ."""
@@ -29,14 +69,18 @@ class RequestLine:
         self.META = environ
         self.started = time.monotonic()
         incoming = environ.get("HTTP_X_REQUEST_ID", "")
-        self.id = incoming if SANE_REQUEST_ID.fullmatch(incoming) else str(uuid_utils.uuid7())
+        self.id = incoming if incoming and is_sane(incoming) else str(uuid_utils.uuid7())
         self.token = request_id.current.set(self.id)
 
-    def write(self, status, request, by=None):
+    def write(self, status, request, route, notebook, by=None):
         """Log the path without its query: what people search for does not belong in a log."""
-        milliseconds = (time.monotonic() - self.started) * 1000
+        milliseconds = round((time.monotonic() - self.started) * 1000, 1)
         method, path = self.META["REQUEST_METHOD"], self.META["PATH_INFO"]
-        logger.info("%s %r %d %.1fms %s", method, path, status, milliseconds, audit.origin(request, by))
+        if method not in METHODS:
+            method = "OTHER"
+        is_slow = 0 < settings.NOTES_SLOW_MS <= milliseconds
+        answered = Answered(method, path, route, status, milliseconds, notebook, *audit.origin(request, by))
+        logger.log(logging.WARNING if is_slow else logging.INFO, answered)
 
     def end(self):
         request_id.current.reset(self.token)
@@ -54,7 +98,7 @@ class RequestLogMiddleware:
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = line.id
-            line.write(response.status_code, request)
+            line.write(response.status_code, request, route_of(request), getattr(request, "notebook", "-"))
             return response
         finally:
             line.end()

@@ -66,5 +66,7 @@ class Command(BaseCommand):
             # So many connections may be open in each process, however slow they are.
             backpressure=4096,
             workers_kill_timeout=stop_seconds,
+            # The server's own lines look like ours.
+            log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {}},
         )
         server.serve(target_loader=lambda: application, wrap_loader=False)
