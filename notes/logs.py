@@ -47,7 +47,7 @@ class Stderr(logging.StreamHandler[TextIO]):
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
         # Also as they stand within quotes, and in JSON.
-        quoted = {shown for text in secrets if text for shown in (text, repr(text)[1:-1])}
+        quoted = {shown for text in secrets for shown in (text, repr(text)[1:-1])}
         self.secrets = quoted | {json.dumps(text)[1:-1] for text in quoted}
 
     def format(self, record: logging.LogRecord) -> str:

@@ -48,6 +48,10 @@ def secret(text):
     return text
 
 
+def token(text):
+    return text and secret(text)
+
+
 def rate(text):
     """Return (requests, seconds) of `600/minute`, or None for `off`."""
     if text == "off":
@@ -111,6 +115,8 @@ ENVIRONMENT = {
     "NOTES_LOG_LEVEL": (log_level, "INFO"),
     "NOTES_LOG_FORMAT": (log_format, "text"),
     "NOTES_SLOW_MS": (count, "1000"),
+    "NOTES_METRICS": (switch, "False"),
+    "NOTES_METRICS_TOKEN": (token, ""),
 }
 
 # The values of `.env.example`: good enough to try the service with DEBUG=True, refused otherwise.

@@ -30,6 +30,10 @@ NOTES_RATE_FAILURES = read("NOTES_RATE_FAILURES")
 NOTES_PROXIES = read("NOTES_PROXIES")
 NOTES_ANSWERS_BYTES = read("NOTES_ANSWERS_BYTES")
 NOTES_SLOW_MS = read("NOTES_SLOW_MS")
+NOTES_METRICS = read("NOTES_METRICS")
+NOTES_METRICS_TOKEN = read("NOTES_METRICS_TOKEN")
+# No log line shows them.
+SECRETS = [secret for secret in (SECRET_KEY, API_KEY, NOTES_METRICS_TOKEN) if secret]
 CACHES = {"default": read("CACHE_URL")}
 
 ALLOWED_HOSTS = read("ALLOWED_HOSTS")
@@ -262,7 +266,7 @@ LOGGING = {
     "handlers": {
         "stderr": {
             "class": "notes.logs.Stderr",
-            "secrets": [SECRET_KEY, API_KEY],
+            "secrets": SECRETS,
             "filters": ["request_id", "short_security"],
             "formatter": read("NOTES_LOG_FORMAT"),
         },

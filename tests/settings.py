@@ -23,6 +23,8 @@ os.environ.update(
     NOTES_RATE_READS="off",
     NOTES_RATE_WRITES="off",
     NOTES_RATE_FAILURES="off",
+    # Off by default: test_metrics.py tries that too.
+    NOTES_METRICS="True",
     # Only tests/postgres.py sets another database: the machine's own DATABASE_URL may be that of the service.
     DATABASE_URL=os.environ.get("TESTS_DATABASE_URL", "sqlite:///unused.sqlite3"),
 )

@@ -62,6 +62,8 @@ def manage(*arguments, **environment):
         ("NOTES_MAX_REQUEST_BYTES", "1e6"),
         ("NOTES_MAX_REQUEST_BYTES", ""),
         ("NOTES_LOG_LEVEL", "verbose"),
+        ("NOTES_LOG_FORMAT", "xml"),
+        ("NOTES_METRICS_TOKEN", "fifteen-letters"),
     ],
 )
 def test_a_wrong_value_stops_the_start_with_one_line_that_names_it(name, value):

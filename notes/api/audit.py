@@ -77,3 +77,7 @@ def log(event, request, *, by=None, key=None):
 def log_refusal(event, request, *, by=None):
     """Log a wrong key or password, or one request too many."""
     logger.warning(SecurityLine(event, *origin(request, by)))
+    if settings.NOTES_METRICS:
+        from notes.api import metrics
+
+        metrics.count_refusal(event)

@@ -42,7 +42,7 @@ class KeyAuthentication(BaseAuthentication):
         # WSGI decodes the bytes of a header as Latin-1, but API_KEY may be any text.
         text = text.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
         try:
-            key = key_of(text)
+            key = self.key_of(text)
         except RefusedKey:
             failures.count()
             raise
@@ -56,6 +56,9 @@ class KeyAuthentication(BaseAuthentication):
             # share an attacker's address.
             failures.raise_429_if_used_up()
         return AnonymousUser(), key
+
+    def key_of(self, text):
+        return key_of(text)
 
     def authenticate_header(self, request):
         return 'ApiKey realm="notes", header="X-API-Key", Bearer realm="notes"'

@@ -30,8 +30,8 @@ METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 
 def is_sane(incoming):
     """Tell whether a request may have this id. A key that came as one would stand in the log of writes."""
-    is_key = keys.IN_TEXT.search(incoming) or settings.API_KEY in incoming
-    return SANE_REQUEST_ID.fullmatch(incoming) and not is_key
+    is_secret = keys.IN_TEXT.search(incoming) or any(secret in incoming for secret in settings.SECRETS)
+    return SANE_REQUEST_ID.fullmatch(incoming) and not is_secret
 
 
 def route_of(request):
@@ -81,6 +81,10 @@ class RequestLine:
         is_slow = 0 < settings.NOTES_SLOW_MS <= milliseconds
         answered = Answered(method, path, route, status, milliseconds, notebook, *audit.origin(request, by))
         logger.log(logging.WARNING if is_slow else logging.INFO, answered)
+        if settings.NOTES_METRICS:
+            from notes.api import metrics
+
+            metrics.count_request(answered)
 
     def end(self):
         request_id.current.reset(self.token)

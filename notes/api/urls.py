@@ -1,7 +1,7 @@
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from notes.api.views import health, history, keys, markdown, notes, site, sync, tags
+from notes.api.views import health, history, keys, markdown, metrics, notes, site, sync, tags
 
 
 class Router(SimpleRouter):
@@ -54,4 +54,5 @@ urlpatterns = [
     re_path(r"^api(/[\s\S]*)?$", site.NotFoundView.as_view(), name="api-not-found"),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
+    path("metrics", metrics.MetricsView.as_view(), name="metrics"),
 ]

@@ -1,6 +1,9 @@
 import gc
 import multiprocessing
 import os
+import shutil
+import tempfile
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
@@ -10,6 +13,7 @@ from granian.http import HTTP1Settings
 
 from notesproject import port as ports
 from notesproject import server as servers
+from notesproject.environment import REAL_ENVIRONMENT
 
 # Measured: on SQLite one process writes at a time, and more than four gain little.
 MAX_PROCESSES = 4
@@ -69,4 +73,15 @@ class Command(BaseCommand):
             # The server's own lines look like ours.
             log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {}},
         )
-        server.serve(target_loader=lambda: application, wrap_loader=False)
+        with figures_of_all_processes():
+            server.serve(target_loader=lambda: application, wrap_loader=False)
+
+
+@contextmanager
+def figures_of_all_processes():
+    """Make the folder in which the processes count together (see notes/api/metrics.py). A reload goes on with it."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="notes-metrics-")
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = REAL_ENVIRONMENT["PROMETHEUS_MULTIPROC_DIR"] = folder
+    yield
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
