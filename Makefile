@@ -1,4 +1,4 @@
-.PHONY: run serve test prove browser bench lint format lock openapi help
+.PHONY: run serve test prove browser bench lint format lock openapi fixtures release help
 .DEFAULT_GOAL := run
 
 PYTHON ?= python3
@@ -82,6 +82,15 @@ lock: .venv/installed-dev  ## Write the pinned packages anew, from pyproject.tom
 # A test holds the committed one equal to the code.
 openapi: .venv/installed-dev  ## Write the OpenAPI document anew.
 	DEBUG=True $(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml
+
+fixtures: .venv/installed-dev  ## Write databases of this version, which later ones must be able to open.
+	$(BIN)/python -m tests.past
+	$(BIN)/python -m tests.postgres $(BIN)/python -m tests.past
+
+release: .venv/installed-dev  ## All that a release must pass. With TAG=1.0.0 it then makes the tag.
+	$(BIN)/python -m tests.release $(TAG)
+	.ci/run
+	$(if $(TAG),git tag --annotate --message "Notes $(TAG)" $(TAG))
 
 help:  ## This list.
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile | expand -t 16

@@ -1,9 +1,10 @@
 """Makes the databases of tests/fixtures/, which later versions must be able to open (see test_upgrade.py).
 
-    python -m tests.past tests/fixtures/before-1.1.0
-    python -m tests.postgres python -m tests.past tests/fixtures/before-1.1.0
+    python -m tests.past
+    python -m tests.postgres python -m tests.past
 
-Run both once, right before a release. Never remake the databases of an older version: they are what its code wrote.
+`make fixtures` runs both, once and right before a release. A database that is there is not made again: it is what the
+code of its version wrote.
 All data is written through the API and the commands. The description beside each database is what the API then said.
 """
 
@@ -169,6 +170,9 @@ def make(folder):
     from django.core.management import call_command
     from django.db import connection
 
+    description_path = folder / f"{connection.vendor}.json"
+    if description_path.exists():
+        sys.exit(f"{description_path} is there already.")
     call_command("migrate", verbosity=0)
     keys, receipts = write_the_past()
     notebooks = [described(key["text"]) for key in keys if key["name"] in {"admin key", "tablet"}]
@@ -184,7 +188,7 @@ def make(folder):
             (folder / "archive.dump").write_bytes(backup.read_bytes())
     description = {"keys": keys, "receipts": receipts, "notebooks": notebooks, "purged_text": "swordfish"}
     text = json.dumps(description, indent=1, ensure_ascii=False, sort_keys=True)
-    (folder / f"{connection.vendor}.json").write_text(text + "\n", encoding="utf-8")
+    description_path.write_text(text + "\n", encoding="utf-8")
 
 
 def pack(source, target):
@@ -206,4 +210,6 @@ if __name__ == "__main__":
         import django
 
         django.setup()
-        make(Path(sys.argv[1]))
+        from django.conf import settings
+
+        make(Path(__file__).parent / "fixtures" / settings.PROJECT["version"])
