@@ -8,6 +8,7 @@ the permissions of every directory above the data directory and the package.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -103,21 +104,52 @@ def first_error(log):
     return (errors or lines[-1:] or ["no message"])[0]
 
 
-def wait_until_ready(process, data, log):
-    pid_file = data / "postmaster.pid"
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise CannotStart(first_error(log.read_text(errors="replace")))
-        if pid_file.exists() and "ready" in pid_file.read_text():
-            return
-        time.sleep(0.02)
-    raise CannotStart(f"not ready after {START_SECONDS} seconds")
+class Cluster:
+    """A server, which may be stopped and started again."""
+
+    def __init__(self, command, data, log, run):
+        self.command, self.data, self.log, self.run = command, data, log, run
+        self.url = f"postgres://postgres@/{quote(str(data))}/postgres"
+
+    def start(self):
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # out of reach of Ctrl-C
+                **self.run,
+            )
+        self.wait_until_ready()
+
+    def stop(self, signum=signal.SIGQUIT):  # "immediate shutdown"
+        self.process.send_signal(signum)
+        self.process.wait()
+
+    def wait_until_ready(self):
+        pid_file = self.data / "postmaster.pid"
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise CannotStart(first_error(self.log.read_text(errors="replace")))
+            # A server that was killed has left its own.
+            if pid_file.exists() and re.match(rf"{self.process.pid}\n.*ready", pid_file.read_text(), re.DOTALL):
+                return
+            time.sleep(0.02)
+        raise CannotStart(f"not ready after {START_SECONDS} seconds")
 
 
 @contextmanager
 def postgres():
     """A running server: yields its DATABASE_URL and the directory of pg_dump."""
+    with cluster() as server:
+        yield server.url, bin_directory()
+
+
+@contextmanager
+def cluster(**settings):
+    """A running Cluster. What it has committed outlives its processes, if `synchronous_commit` is "on"."""
     bin_dir = bin_directory()
     with tempfile.TemporaryDirectory(prefix="pg-") as name:
         directory = Path(name)
@@ -129,28 +161,14 @@ def postgres():
             server_bin, user = prepare_for_root(bin_dir, directory)
             run.update(user)
         initialise(server_bin, data, **run)
-        options = [f"--{key}={value}" for key, value in SETTINGS.items()]
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [
-                    server_bin / "postgres",
-                    "-D",
-                    data,
-                    f"--unix_socket_directories={data}",
-                    *options,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # out of reach of Ctrl-C
-                **run,
-            )
+        options = [f"--{key}={value}" for key, value in (SETTINGS | settings).items()]
+        command = [server_bin / "postgres", "-D", data, f"--unix_socket_directories={data}", *options]
+        server = Cluster(command, data, log, run)
         try:
-            wait_until_ready(process, data, log)
-            yield f"postgres://postgres@/{quote(str(data))}/postgres", bin_dir
+            server.start()
+            yield server
         finally:
-            process.send_signal(signal.SIGQUIT)  # "immediate shutdown"
-            process.wait()
+            server.stop()
 
 
 def without_pg_variables():

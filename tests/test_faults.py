@@ -4,10 +4,10 @@ test_database.py has the faults that a connection can be given, test_proof_fault
 """
 
 import sqlite3
-import subprocess
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from secrets import token_hex
 from types import SimpleNamespace
 
 import psycopg.errors
@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from notes import databases, verification
 from notes.models import Notebook
+from tests.disk import no_room, small_disk
 from tests.problems import problem_of
 from tests.server import serving
 from tests.wire import Connection
@@ -150,18 +151,45 @@ def test_a_clock_set_back_an_hour_loses_no_order_and_refuses_nobody(operator, no
     assert list(verification.problems(notebook)) == []
 
 
+# A full disk of PostgreSQL
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="about a tablespace")
+@pytest.mark.django_db(transaction=True)
+def test_a_full_tablespace_is_a_507_until_there_is_room(operator, note, notebook):
+    # Its log must have room: PostgreSQL stops without it, and is then a 503.
+    with small_disk(megabytes=8) as disk, notes_on(disk):
+        with no_room(disk):
+            # Text that cannot be made shorter. The last page of the table has room for some more.
+            answers = [operator.post(NOTES, {"title": "New", "body": token_hex(45_000)}) for _ in range(10)]
+            read = operator.get(f"{NOTES}/{note.uuid}")
+        after = operator.post(NOTES, NEW)
+
+    assert {answer.status_code for answer in answers} <= {201, 507}
+    assert problem_of(answers[-1], 507)["code"] == "database_full"
+    assert "Nothing was stored" in answers[-1].json()["detail"]
+    assert (read.status_code, after.status_code) == (200, 201)
+    assert list(verification.problems(notebook)) == []
+
+
+@contextmanager
+def notes_on(disk):
+    execute(f"CREATE TABLESPACE small LOCATION '{disk}'")
+    execute("ALTER TABLE notes_note SET TABLESPACE small")
+    try:
+        yield
+    finally:
+        execute("ALTER TABLE notes_note SET TABLESPACE pg_default")
+        execute("DROP TABLESPACE small")
+
+
 # The file of SQLite, under a running server
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory):
-    """A folder on a disk of its own, of eight megabytes, where this user may mount one."""
-    folder = tmp_path_factory.mktemp("disk")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("only root may mount a small disk; test_database.py fills a database without one")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+def disk():
+    with small_disk(megabytes=8) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -219,16 +247,11 @@ def test_a_folder_that_is_gone_is_a_503_until_it_is_back(client, path):
 
 @on_sqlite
 def test_a_full_disk_is_a_507_until_there_is_room(client, path, disk):
-    filler, before = disk / "filler", stored(path)
-    try:
-        with filler.open("wb", buffering=0) as file, suppress(OSError):
-            while file.write(bytes(4096)):
-                pass
+    before = stored(path)
+    with no_room(disk):
         # The log beside the database has room for some more.
         answers = [client.send("POST", NOTES, NEW) for _ in range(100)]
         read = client.get(NOTES)
-    finally:
-        filler.unlink()
 
     assert {answer.status for answer in answers} <= {201, 507}
     assert_fault(answers[-1], 507, says="The disk of the database is full")

