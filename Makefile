@@ -1,4 +1,4 @@
-.PHONY: run serve test prove browser bench lint format lock openapi fixtures release help
+.PHONY: run serve test prove browser pictures bench lint format lock openapi fixtures release help
 .DEFAULT_GOAL := run
 
 PYTHON ?= python3
@@ -47,8 +47,17 @@ prove: .venv/installed-dev  ## The longer proofs, on both databases.
 	$(INSTALL) tests/browser/requirements.txt
 	@touch $@
 
-browser: .venv/installed-browser  ## Every page and form in Chromium (Debian: apt-get install chromium).
+export CHROMIUM ?= chromium
+.PHONY: chromium
+chromium:
+	@command -v $(CHROMIUM) > /dev/null || \
+		{ echo 'There is no Chromium. On Debian: apt-get install chromium. Elsewhere name one: make browser CHROMIUM=...' >&2; exit 1; }
+
+browser: chromium .venv/installed-browser  ## Every page and form in Chromium, as a person uses them.
 	$(BIN)/python -m pytest -q tests/browser
+
+pictures: chromium .venv/installed-browser  ## Take the pictures of the documentation anew.
+	$(BIN)/python -m tests.browser.pictures
 
 .venv-bench/installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench

@@ -1,38 +1,23 @@
 """A service with notes in it, and Chromium to use it with. No test reaches around the browser to the database."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tests.browser import hostile
-from tests.browser.notebook import PASSWORD
+from tests.browser.chromium import launched, log_in
 from tests.keys import OPERATOR_KEY
 from tests.server import process_environment, serving
 
-CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WAIT_MILLISECONDS = 10_000
 
 
 @pytest.fixture(scope="session")
 def chromium():
-    if CHROMIUM is None:
-        pytest.exit("There is no Chromium. Install it (Debian: apt-get install chromium), or name it in CHROMIUM.", 1)
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with launched() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="session")
@@ -68,11 +53,7 @@ def sessions(chromium, service):
     sessions = {"visitor": None}
     for name in ("ada", "vera"):
         page = chromium.new_page(base_url=service.url)
-        page.goto("/admin/login/?next=/admin/")
-        page.fill("[name=username]", name)
-        page.fill("[name=password]", PASSWORD)
-        page.press("[name=password]", "Enter")
-        page.wait_for_url("/admin/")
+        log_in(page, name)
         sessions[name] = page.context.storage_state()
         page.context.close()
     return sessions
