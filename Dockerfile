@@ -12,6 +12,7 @@ COPY --from=packages /opt/notes/.venv .venv
 COPY manage.py pyproject.toml ./
 COPY notesproject notesproject
 COPY notes notes
+COPY docs docs
 RUN .venv/bin/python -m compileall -q notes notesproject
 ENV PATH=/opt/notes/.venv/bin:$PATH \
     DATABASE_URL=sqlite:////var/lib/notes/notes.sqlite3 \
