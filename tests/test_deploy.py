@@ -71,19 +71,6 @@ def test_the_backup_runs_as_the_service_where_it_may_write():
         assert line in UNIT.splitlines()
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_systemd_finds_no_fault_in_the_backup_of_each_night(tmp_path):
-    for path in BACKUP_UNITS:
-        text = path.read_text().replace("/opt/notes/.venv/bin/python", sys.executable)
-        (tmp_path / path.name).write_text(text)
-    result = subprocess.run(
-        ["systemd-analyze", "verify", *tmp_path.iterdir()], capture_output=True, text=True, check=False
-    )
-
-    assert result.returncode == 0, result.stderr
-    assert "notes-backup" not in result.stderr, result.stderr
-
-
 @pytest.mark.prove
 def test_a_machine_is_lost_and_the_notes_are_back(tmp_path):
     """Run the commands of the night, lose the database, and do what docs/operation.md says."""

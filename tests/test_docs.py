@@ -5,7 +5,6 @@ import shlex
 import shutil
 import subprocess
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from django.core.management import get_commands, load_command_class
