@@ -91,6 +91,7 @@ def test_the_checksum_beside_it_is_one_that_sha256sum_reads(note, tmp_path):
     subprocess.run(["sha256sum", "--check", "--strict", "a backup.sha256"], cwd=tmp_path, check=True)
 
 
+@pytest.mark.once
 def test_in_a_folder_it_is_named_by_the_time(note, tmp_path):
     message = run_backup(tmp_path)
 
@@ -99,6 +100,7 @@ def test_in_a_folder_it_is_named_by_the_time(note, tmp_path):
     assert message.startswith(f"{tmp_path / name}: ")
 
 
+@pytest.mark.once
 def test_without_a_name_it_is_in_a_folder_of_its_own(note, tmp_path, monkeypatch):
     monkeypatch.setattr(backup, "default_folder", lambda: tmp_path / "backups")
 
@@ -160,6 +162,7 @@ def test_the_last_backup_is_known_and_the_last_that_was_verified(note, tmp_path)
         assert backups.last_times() == (three.made_at, two.made_at)
 
 
+@pytest.mark.once
 def test_a_backup_that_the_database_cannot_note_is_whole(note, tmp_path, monkeypatch):
     def refuse(*args):
         raise OperationalError("attempt to write a readonly database")

@@ -117,6 +117,7 @@ def test_a_restore_replaces_the_database_and_keeps_it_aside(place, file, by):
         assert titles() == ["Later"]
 
 
+@pytest.mark.prove
 def test_a_restore_where_the_database_is_gone(place, file):
     was_public = Notebook.objects.get().public
     leave_a_log_of_writes()
@@ -156,6 +157,7 @@ def test_no_restore_replaces_a_database_that_is_opened_at_the_last_moment(place,
     assert kept_aside() == []
 
 
+@pytest.mark.prove
 @on_sqlite
 def test_a_server_that_waits_for_its_first_request_has_the_database_open(note, file):
     connection.close()
