@@ -43,6 +43,8 @@ APPEND_SLASH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = NOTES_MAX_REQUEST_BYTES
 
 INSTALLED_APPS = [
+    # Comes first: it replaces templates of the others, and the runserver of static files.
+    "notes",
     "notesproject.apps.NotesAdminConfig",
     "django.contrib.humanize",
     "django.contrib.auth",
@@ -50,8 +52,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "corsheaders",
-    # Comes first: it replaces some templates of REST framework, and the runserver of static files.
-    "notes",
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",

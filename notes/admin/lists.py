@@ -96,9 +96,6 @@ class ListAdmin(admin.ModelAdmin):
     # Shown below the search. Django's own `search_help_text` would take the place of a label that can be seen.
     search_hint = ""
 
-    class Media:
-        css = {"all": ["notes/admin.css"]}
-
     def get_changelist(self, request, **kwargs):
         return BoundedList
 
