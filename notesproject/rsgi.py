@@ -21,7 +21,7 @@ from django.core.cache import caches
 from django.db import DatabaseError, connection
 from rest_framework.permissions import SAFE_METHODS
 
-from notes import logs, renames, turns
+from notes import databases, logs, renames, turns
 from notes.api.bodies import refuse_bad_charset
 from notesproject.handler import Handler
 from notesproject.uploads import Memory, Upload
@@ -63,6 +63,8 @@ class Application:
             # file is gone, the requests tell.
             with suppress(DatabaseError):
                 connection.ensure_connection()
+                # It remembers which file this is.
+                databases.close_if_moved()
         threading.Thread(target=renames.finish_all, daemon=True).start()
 
     async def __rsgi__(self, scope, proto):
