@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import pytest
 from django.conf import settings as project_settings
 from django.core.management import call_command
-from django.db import OperationalError, connection, connections, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, models, transaction
 from django.db.utils import ConnectionHandler
 from django.test.utils import CaptureQueriesContext
 
-from notes.models import Note, Notebook, Revision
+from notes.models import Note, Notebook, Revision, Tag
 from notesproject.environment import database
 from tests.problems import problem_of
 from tests.writing import create_note
@@ -158,6 +158,30 @@ def test_a_transaction_has_the_write_lock_from_its_start(notebook):
     rival.execute("BEGIN IMMEDIATE")
     rival.execute("ROLLBACK")
     rival.close()
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_checks_the_rows_of_the_tables_that_it_makes_anew_alone(note):
+    column = models.BooleanField(default=False)
+    column.set_attributes_from_name("extra")
+
+    with CaptureQueriesContext(connection) as captured, connection.schema_editor() as editor:
+        editor.add_field(Tag, column)
+    with connection.schema_editor() as editor:
+        editor.remove_field(Tag, column)
+    with pytest.raises(IntegrityError):
+        orphan_a_tag(column)
+
+    checks = [query["sql"] for query in captured if "foreign_key_check" in query["sql"]]
+    assert checks == ['PRAGMA foreign_key_check("notes_tag")']
+    assert not Tag.objects.filter(key="x").exists()
+
+
+def orphan_a_tag(column):
+    with connection.schema_editor() as editor:
+        Tag.objects.create(notebook_id=Notebook.objects.default().pk + 1, key="x", name="x", notes=1)
+        editor.add_field(Tag, column)
 
 
 @on_sqlite
