@@ -1,5 +1,6 @@
 """Files become notes, chunk by chunk; importing them again writes only what has changed."""
 
+from notes import content
 from notes.door import Door
 from notes.markdown import BadFile, NoteFile
 from notes.models import CONTENT
@@ -60,10 +61,11 @@ def write_chunk(door, chunk):
             yield file, CREATED
         elif note.deleted_at:
             yield file, DELETED
+        elif not any(content.differs(getattr(note, name), getattr(file, name)) for name in CONTENT):
+            yield file, UNCHANGED
         elif writers.get(note.revision) != door.by.id:
             # Somebody has edited the note since the last import. The file must not overwrite that.
             yield file, KEPT
-        elif door.edit(note, **{name: getattr(file, name) for name in CONTENT}):
-            yield file, UPDATED
         else:
-            yield file, UNCHANGED
+            door.edit(note, **{name: getattr(file, name) for name in CONTENT})
+            yield file, UPDATED

@@ -24,6 +24,7 @@ FILE_NAMESPACE = uuid.UUID("058d4a61-6dae-4d25-aef2-c7951917f553")
 # Enough for whatever a note may hold: six characters for each that is escaped.
 MAX_FRONT_MATTER_BYTES = 131_072
 MAX_YAML_DEPTH = 10
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CREATED_KEYS = ["date", "created", "created_at"]
 UPDATED_KEYS = ["updated", "modified", "updated_at"]
 
@@ -54,7 +55,7 @@ class NoteFile:
     """What a Markdown file says. `path` is relative to the folder, with slashes on every system.
 
     `source` keeps the files of several folders apart; it may be empty. `left_out` lists the front matter names that are
-    over a limit of metadata.
+    over a limit of metadata. `id` is that of the note, if the file says it.
     """
 
     path: str
@@ -66,9 +67,12 @@ class NoteFile:
     updated_at: datetime
     source: str = ""
     left_out: tuple = ()
+    id: str | None = None
 
     @cached_property
     def uuid(self):
+        if self.id:
+            return uuid.UUID(self.id)
         # NUL separates the two safely: neither a name nor a path can hold one.
         return uuid.uuid5(FILE_NAMESPACE, f"{self.source}\0{self.path}" if self.source else self.path)
 
@@ -84,13 +88,18 @@ class BadFile:
 
 def read_folder(folder, source=""):
     """Yield a NoteFile or a BadFile for each Markdown file below the folder, always in the same order."""
+    paths = {}
     for path in markdown_paths(folder):
         if isinstance(path, BadFile):
             yield path
             continue
         relative = path.relative_to(folder)
         try:
-            yield read_note(path, relative.as_posix(), source)
+            file = read_note(path, relative.as_posix(), source)
+            # Somebody has copied a file with its id.
+            if (first := paths.setdefault(file.uuid, relative)) != relative:
+                raise Unusable(f"{printable(first)} is the same note")
+            yield file
         except Unusable as error:
             yield BadFile(printable(relative), str(error))
 
@@ -145,7 +154,7 @@ def read_note(path, relative, source):
     except UnicodeDecodeError as error:
         raise Unusable(f"it is not UTF-8: {error.reason}") from None
 
-    said = read_text(text)
+    said = read_text(text, is_id=is_uuid)
     # Take the file's name as its owner wrote it: `e-mail` and `2024-05-01` keep their hyphens.
     title = said.title or next(name for name in (path.stem, path.name) if content.is_visible(name))
     created_at, updated_at = dates(said, modified_at)
@@ -160,23 +169,29 @@ def read_note(path, relative, source):
         updated_at=updated_at,
         source=source,
         left_out=tuple(left_out),
+        id=said.id,
     )
 
 
-def read_text(text, *, with_id=False):
+def is_uuid(value):
+    """Tell an id as we write it from the ids of other programs."""
+    return isinstance(value, str) and UUID.fullmatch(value) is not None
+
+
+def read_text(text, *, is_id=lambda value: False):
     """Return the NoteText, or raise Unusable. The body is the text without its front matter, unaltered.
 
     Limits are not checked: a note may keep what it holds, and this text may be what it holds. `id` is metadata as all
-    other names are, unless `with_id`.
+    other names are, unless `is_id(value)` is true.
     """
     # A byte order mark at the beginning is not part of the text.
     front_matter, body = split_front_matter(text.removeprefix("\ufeff"))
     known = {name.lower(): value for name, value in front_matter.items()}
     places = {"title", "tags", name_of_date(known, CREATED_KEYS), name_of_date(known, UPDATED_KEYS)}
-    if with_id:
+    if is_id(known.get("id")):
         places.add("id")
     return NoteText(
-        id=known.get("id") if with_id else None,
+        id=known.get("id") if "id" in places else None,
         title=title_of(known, body),
         body=body,
         tags=tags_of(known),

@@ -279,6 +279,24 @@ def test_what_may_not_be_read_is_named(folder):
     assert all("Permission denied" in file.reason for file in files)
 
 
+@pytest.mark.parametrize("value", ["202405311200", "[a]", "", "01A20F1B-7C3E-7ABC-8DEF-0123456789AB"])
+def test_an_id_of_another_program_is_metadata(folder, value):
+    file = read(folder, f"---\nid: {value}\n---\n")
+
+    assert file.id is None
+    assert list(file.metadata) == ["id"]
+
+
+def test_of_two_files_with_one_id_the_second_is_named(folder):
+    for name in ("a.md", "b.md"):
+        write(folder, name, "---\nid: 01a20f1b-7c3e-7abc-8def-0123456789ab\n---\n")
+
+    first, second = markdown.read_folder(folder)
+
+    assert (str(first.uuid), first.metadata) == ("01a20f1b-7c3e-7abc-8def-0123456789ab", {})
+    assert second == markdown.BadFile("b.md", "a.md is the same note")
+
+
 # What becomes of the notebook
 
 
@@ -474,6 +492,12 @@ def test_a_note_that_somebody_changed_is_kept(notebook, by, folder):
 
     assert result == ({"kept": 1}, 0)
     assert Note.objects.get().body == "Worked on"
+
+
+def test_a_file_that_says_what_its_note_holds_is_unchanged_whoever_wrote_the_note(notebook, note, folder):
+    write(folder, "note.md", f"---\nid: {note.uuid}\ntitle: Plan\ntags: [work]\n---\nOne\nTwo\n")
+
+    assert run_import(folder) == ({"unchanged": 1}, 0)
 
 
 def test_a_deleted_note_stays_deleted(notebook, by, folder):

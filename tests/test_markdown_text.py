@@ -198,7 +198,7 @@ def test_what_is_written_is_read_back_to_the_same_value(title, tags, metadata, b
 
     text = markdown.write_text(note)
 
-    said = markdown.read_text(text, with_id=True)
+    said = markdown.read_text(text, is_id=lambda value: True)
     assert (said.title, said.tags, said.body, said.metadata) == (title, tags, body, metadata)
     # To Python 1 and true are equal.
     assert not content.differs(said.metadata, metadata)

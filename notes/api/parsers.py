@@ -112,7 +112,7 @@ class MarkdownParser(PlainTextParser):
 
     def fields_of(self, text):
         try:
-            said = markdown.read_text(text, with_id=True)
+            said = markdown.read_text(text, is_id=lambda value: True)
         except markdown.Unusable as error:
             reason = f"{error}."
             detail = reason[0].upper() + reason[1:]

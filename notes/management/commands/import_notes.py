@@ -17,12 +17,12 @@ BY = Writer.command("import_notes")
 class Command(BaseCommand):
     help = (
         "Import a folder of Markdown files, each as one note. Title, tags and dates come from the front matter; "
-        "without it from the first heading or the file's name, and the file's time. A note is known by its file's path "
-        "below PATH: import the same folder again and only what has changed is written. So a file of another folder "
-        "with the same path is taken for the same note; --source keeps the two apart. Notes that were changed or "
-        "deleted here in the meantime stay as they are. Other names in the front matter become metadata; "
-        "what is over a limit is left out, and told. A file that cannot be a note is named and left out; the exit code "
-        "is then 1."
+        "without it from the first heading or the file's name, and the file's time. A note is known by the id in the "
+        "front matter, if that is a UUID, and else by its file's path below PATH: import the same folder again and "
+        "only what has changed is written. So a file of another folder with the same path is taken for the same note; "
+        "--source keeps the two apart. Notes that were changed or deleted here in the meantime stay as they are. "
+        "Other names in the front matter become metadata; what is over a limit is left out, and told. A file that "
+        "cannot be a note is named and left out; the exit code is then 1."
     )
 
     def add_arguments(self, parser):
