@@ -31,7 +31,7 @@ def chunks(files):
     chunk, chars = [], 0
     for file in files:
         chunk.append(file)
-        chars += len(getattr(file, "body", ""))
+        chars += len(getattr(file, "body", None) or "")
         if len(chunk) == CHUNK_FILES or chars >= CHUNK_CHARS:
             yield chunk
             chunk, chars = [], 0

@@ -24,7 +24,7 @@ EVERYTHING = "\n".join(PAGES.values())
 FENCE = re.compile(r"^```.*?^```", flags=re.DOTALL | re.MULTILINE)
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", EVERYTHING, flags=re.DOTALL | re.MULTILINE)
 QUOTED = re.findall(r"`([^`\n]+)`", FENCE.sub("", EVERYTHING))
-COMMANDS = sorted(set(re.findall(r"manage\.py ([a-z].*?)(?=$|[`;]|  +#| && )", EVERYTHING, flags=re.MULTILINE)))
+COMMANDS = sorted(set(re.findall(r"manage\.py ([a-z].*?)(?=$|[`;]|  +#| && | > )", EVERYTHING, flags=re.MULTILINE)))
 LINKS = [
     (page, target) for page, text in PAGES.items() for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text))
 ]
