@@ -7,6 +7,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 WIDTHS = [360, 800, 1400]
+# All but the question marks that a script of Django's own admin makes, in the choice of permissions.
+LOOKED_AT = {"exclude": [[".help-tooltip"]]}
 STARTS = [
     "/",
     "/api/v1/",
@@ -50,6 +52,8 @@ def faults(page, schemes):
     """Yield what some people could not use on this page."""
     for scheme in schemes:
         page.emulate_media(color_scheme=scheme)
+        # Colours that are still on their way to others would be judged as they are at this moment.
+        page.evaluate("document.getAnimations().forEach(it => it instanceof CSSTransition && it.finish())")
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
             over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -57,7 +61,8 @@ def faults(page, schemes):
                 yield f"{width} wide, {scheme}: {over} pixels too wide"
         # Colours are all that differs in the dark. What axe-core would preload breaks the policy of our pages.
         rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
-        for violation in Axe().run(page, options={"preload": False, **rules}).response["violations"]:
+        found = Axe().run(page, context=LOOKED_AT, options={"preload": False, **rules})
+        for violation in found.response["violations"]:
             if violation["impact"] in {"serious", "critical"}:
                 targets = [" ".join(map(str, node["target"])) for node in violation["nodes"][:5]]
                 yield f"{scheme}: {violation['id']}: {targets}"
