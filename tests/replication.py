@@ -1,40 +1,22 @@
 """A PostgreSQL server and its streaming replica, from the programs that tests.postgres finds."""
 
 import os
-import signal
 import subprocess
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 
-from tests.postgres import SETTINGS, bin_directory, initialise, prepare_for_root, wait_until_ready, without_pg_variables
+from tests.postgres import SETTINGS, Cluster, bin_directory, initialise, prepare_for_root, without_pg_variables
 
 
-@dataclass
-class Postgres:
-    programs: Path
-    data: Path
-    run: dict
-    process: subprocess.Popen | None = field(default=None, repr=False)
-
-    def start(self, **settings):
-        options = [f"--{name}={value}" for name, value in {**SETTINGS, "synchronous_commit": "on", **settings}.items()]
-        command = [self.programs / "postgres", "-D", self.data, f"--unix_socket_directories={self.data}", *options]
-        log = self.data.with_suffix(".log")
-        with log.open("a") as output:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **self.run)
-        wait_until_ready(self.process, self.data, log)
-
-    def crash(self):
-        """End it with nothing written that was not written before. The operating system lives on."""
-        self.process.send_signal(signal.SIGQUIT)
-        self.process.wait()
-        # The next start waits for its own.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+class Server(Cluster):
+    def __init__(self, programs, data, run):
+        options = [f"--{name}={value}" for name, value in {**SETTINGS, "synchronous_commit": "on"}.items()]
+        command = [programs / "postgres", "-D", data, f"--unix_socket_directories={data}", *options]
+        super().__init__(command, data, data.with_suffix(".log"), run)
 
     def sql(self, statement):
         with psycopg.connect(host=str(self.data), user="postgres", dbname="postgres", autocommit=True) as connection:
@@ -53,7 +35,7 @@ def pair(**settings):
         if os.geteuid() == 0:
             programs, user = prepare_for_root(programs, folder)
             run.update(user)
-        primary, replica = (Postgres(programs, folder / name, run) for name in ("primary", "replica"))
+        primary, replica = (Server(programs, folder / name, run) for name in ("primary", "replica"))
         initialise(programs, primary.data, **run)
         primary.start()
         source = f"host={primary.data} user=postgres application_name=replica"
@@ -70,8 +52,7 @@ def pair(**settings):
             yield primary, replica
         finally:
             for server in (primary, replica):
-                if server.process and server.process.poll() is None:
-                    server.crash()
+                server.stop()
 
 
 def url_of_both(primary, replica, options=""):

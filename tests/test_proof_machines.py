@@ -157,7 +157,7 @@ def test_with_synchronous_replication_a_promotion_loses_nothing_acknowledged():
         with serving("--processes", "2", DATABASE_URL=url) as server:
             with writing(server.url) as writers:
                 writers.wait_for_more(100)
-                primary.crash()
+                primary.stop()
                 replica.sql("SELECT pg_promote()")
                 # The server finds the new primary by itself.
                 writers.wait_for_more(50)
@@ -174,10 +174,10 @@ def test_with_asynchronous_replication_a_promotion_may_lose_writes_and_clients_b
         with serving("--processes", "1", DATABASE_URL=url) as server, Connection(server.url) as client:
             kept = client.send("POST", NOTES, {"title": "Kept"})
             wait_until_replayed(primary, replica)
-            replica.crash()
+            replica.stop()
             lost = client.send("POST", NOTES, {"title": "Lost"})
             follower.catch_up(client)
-        primary.crash()
+        primary.stop()
         replica.start()
         replica.sql("SELECT pg_promote()")
         manage(url, "renew_epoch")
@@ -209,7 +209,7 @@ def test_a_write_waits_unseen_until_the_synchronous_replica_has_it():
         url = url_of_both(primary, replica)
         manage(url, "migrate")
         with serving("--processes", "1", DATABASE_URL=url) as server, ThreadPoolExecutor() as clients:
-            replica.crash()
+            replica.stop()
             waiting = [clients.submit(Writers(server.url).send, title) for title in "12345"]
             # The first waits for the replica and keeps the notebook's lock. The others wait five seconds for it.
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
