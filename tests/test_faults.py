@@ -17,12 +17,14 @@ from django.utils import timezone
 
 from notes import databases, verification
 from notes.models import Notebook
+from notesproject.environment import BASE_DIR
 from tests.disk import no_room, small_disk
 from tests.problems import problem_of
 from tests.server import serving
 from tests.wire import Connection
 
 NOTES = "/api/v1/notes"
+OPERATION = (BASE_DIR / "docs" / "operation.md").read_text()
 NEW = {"title": "New", "body": "x" * 90_000}
 
 on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite's file")
@@ -92,20 +94,20 @@ def test_an_error_without_a_code_goes_by_its_class():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    ("change", "back"),
+    ("change", "back", "says"),
     [
-        ("ALTER TABLE notes_note RENAME TO notes_moved", "ALTER TABLE notes_moved RENAME TO notes_note"),
-        ("ALTER TABLE notes_note RENAME metadata TO moved", "ALTER TABLE notes_note RENAME moved TO metadata"),
+        ("notes_note RENAME TO notes_moved", "notes_moved RENAME TO notes_note", "no such table"),
+        ("notes_note RENAME metadata TO moved", "notes_note RENAME moved TO metadata", "no such column"),
     ],
     ids=["a table", "a column"],
 )
-def test_a_half_migrated_database_is_a_503_until_it_is_whole(operator, browser, note, change, back):
+def test_a_half_migrated_database_is_a_503_until_it_is_whole(operator, browser, note, change, back, says, log_lines):
     address = f"{NOTES}/{note.uuid}"
     browser.raise_request_exception = False
     # They have answered before: what is compiled and kept must not count.
     assert {operator.get(address).status_code, operator.get(address).status_code} == {200}
 
-    execute(change)
+    execute(f"ALTER TABLE {change}")
     try:
         answers = [
             operator.get(address),
@@ -115,11 +117,12 @@ def test_a_half_migrated_database_is_a_503_until_it_is_whole(operator, browser, 
             browser.get(f"/admin/notes/note/{note.pk}/change/"),
         ]
     finally:
-        execute(back)
+        execute(f"ALTER TABLE {back}")
 
     for answer in answers:
         assert problem_of(answer, 503)["code"] == "database_unavailable"
         assert int(answer["Retry-After"]) > 0
+    assert_explained(log_lines.getvalue(), says if connection.vendor == "sqlite" else "does not exist")
     assert operator.get(address).json()["title"] == "Plan"
     assert operator.patch(address, {"title": "Newer"}).json()["revision"] == 2
 
@@ -156,7 +159,7 @@ def test_a_clock_set_back_an_hour_loses_no_order_and_refuses_nobody(operator, no
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="about a tablespace")
 @pytest.mark.django_db(transaction=True)
-def test_a_full_tablespace_is_a_507_until_there_is_room(operator, note, notebook):
+def test_a_full_tablespace_is_a_507_until_there_is_room(operator, note, notebook, log_lines):
     # Its log must have room: PostgreSQL stops without it, and is then a 503.
     with small_disk(megabytes=8) as disk, notes_on(disk):
         with no_room(disk):
@@ -168,6 +171,7 @@ def test_a_full_tablespace_is_a_507_until_there_is_room(operator, note, notebook
     assert {answer.status_code for answer in answers} <= {201, 507}
     assert problem_of(answers[-1], 507)["code"] == "database_full"
     assert "Nothing was stored" in answers[-1].json()["detail"]
+    assert_explained(log_lines.getvalue(), "No space left on device")
     assert (read.status_code, after.status_code) == (200, 201)
     assert list(verification.problems(notebook)) == []
 
@@ -220,6 +224,12 @@ def client(server):
         assert client.get("/readyz").status == 200
 
 
+def assert_explained(log, message):
+    """Assert that the log has this message, and that the page for operators says what to do then."""
+    assert message in log
+    assert f"`{message}`" in OPERATION
+
+
 def assert_fault(answer, status, says="Nothing was stored"):
     assert answer.status == status, answer
     assert answer.headers["content-type"] == "application/problem+json"
@@ -236,17 +246,18 @@ def stored(path):
 
 
 @on_sqlite
-def test_a_folder_that_is_gone_is_a_503_until_it_is_back(client, path):
+def test_a_folder_that_is_gone_is_a_503_until_it_is_back(client, server, path):
     path.parent.rename(path.parent.with_name("elsewhere"))
     read, write = client.get(NOTES), client.send("POST", NOTES, NEW)
     path.parent.with_name("elsewhere").rename(path.parent)
 
     assert_fault(read, 503, says="Try again")
     assert_fault(write, 503)
+    assert_explained(server.log, "unable to open database file")
 
 
 @on_sqlite
-def test_a_full_disk_is_a_507_until_there_is_room(client, path, disk):
+def test_a_full_disk_is_a_507_until_there_is_room(client, server, path, disk):
     before = stored(path)
     with no_room(disk):
         # The log beside the database has room for some more.
@@ -256,12 +267,13 @@ def test_a_full_disk_is_a_507_until_there_is_room(client, path, disk):
     assert {answer.status for answer in answers} <= {201, 507}
     assert_fault(answers[-1], 507, says="The disk of the database is full")
     assert answers[-1].json()["code"] == "database_full"
+    assert_explained(server.log, "database or disk is full")
     assert read.status == 200
     assert stored(path) == before + sum(answer.status == 201 for answer in answers)
 
 
 @on_sqlite
-def test_a_damaged_file_is_a_503_until_a_whole_one_takes_its_place(client, path):
+def test_a_damaged_file_is_a_503_until_a_whole_one_takes_its_place(client, server, path):
     whole = path.with_name("whole")
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(whole)) as copy:
         source.backup(copy)
@@ -278,11 +290,12 @@ def test_a_damaged_file_is_a_503_until_a_whole_one_takes_its_place(client, path)
 
     assert {answer.status for answer in answers[-2:]} == {503}
     assert {answer.status for answer in answers} <= {200, 201, 503}
+    assert_explained(server.log, "database disk image is malformed")
 
 
 @on_sqlite
 @pytest.mark.prove
-def test_a_database_that_another_program_keeps_locked_is_a_503_after_five_seconds(client, path):
+def test_a_database_that_another_program_keeps_locked_is_a_503_after_five_seconds(client, server, path):
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         started = time.monotonic()
@@ -291,5 +304,6 @@ def test_a_database_that_another_program_keeps_locked_is_a_503_after_five_second
         read = client.get(NOTES)
 
     assert_fault(write, 503)
+    assert_explained(server.log, "database is locked")
     assert 4 < waited < 7
     assert read.status == 200

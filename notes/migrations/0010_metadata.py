@@ -15,7 +15,9 @@ def raise_format(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [("notes", "0009_search_without_a_copy")]
 
+    # Writers lock in this order too: the notebook, its notes, its log. In another one PostgreSQL would find a deadlock.
     operations = [
+        migrations.RunPython(raise_format, migrations.RunPython.noop),
         migrations.RunSQL(
             NOTE,
             "ALTER TABLE notes_note DROP COLUMN metadata",
@@ -30,5 +32,4 @@ class Migration(migrations.Migration):
             "ALTER TABLE notes_revision DROP COLUMN metadata",
             [migrations.AddField("revision", "metadata", notes.models.Metadata(db_default={}, null=True))],
         ),
-        migrations.RunPython(raise_format, migrations.RunPython.noop),
     ]
