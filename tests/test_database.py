@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings as project_settings
 from django.core.management import call_command
 from django.db import IntegrityError, OperationalError, connection, connections, models, transaction
+from django.db.backends.sqlite3 import base
 from django.db.utils import ConnectionHandler
 from django.test.utils import CaptureQueriesContext
 
@@ -158,6 +159,25 @@ def test_a_transaction_has_the_write_lock_from_its_start(notebook):
     rival.execute("BEGIN IMMEDIATE")
     rival.execute("ROLLBACK")
     rival.close()
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_writer_waits_while_another_process_recovers_what_a_killed_one_has_left(operator, note, monkeypatch):
+    recovering = OperationalError("database is locked")
+    recovering.__cause__ = sqlite3.OperationalError()
+    recovering.__cause__.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+    begin, errors = base.DatabaseWrapper._start_transaction_under_autocommit, [recovering]
+
+    def begin_later(database):
+        if errors:
+            raise errors.pop()
+        begin(database)
+
+    monkeypatch.setattr(base.DatabaseWrapper, "_start_transaction_under_autocommit", begin_later)
+
+    assert operator.patch(f"{NOTES}/{note.uuid}", {"title": "New"}).status_code == 200
+    assert errors == []
 
 
 @on_sqlite
