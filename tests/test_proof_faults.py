@@ -198,7 +198,8 @@ class File:
         self.url = f"sqlite:///{self.path}"
 
     def faults(self, service):
-        return [service.loses_a_worker, self.is_locked, self.has_no_room, service.is_killed, self.is_moved]
+        full = [self.has_no_room] if self.disk.is_mount() else []
+        return [service.loses_a_worker, self.is_locked, *full, service.is_killed, self.is_moved]
 
     def is_locked(self):
         with closing(sqlite3.connect(self.path, isolation_level=None, timeout=20)) as other:
@@ -222,8 +223,8 @@ class Database:
         self.server, self.disk, self.url = server, disk, server.url
 
     def faults(self, service):
-        ours = [self.is_killed, self.has_no_room, self.is_locked, self.is_stopped]
-        return [service.loses_a_worker, *ours[:2], service.is_killed, *ours[2:]]
+        full = [self.has_no_room] if self.disk.is_mount() else []
+        return [service.loses_a_worker, self.is_killed, *full, service.is_killed, self.is_locked, self.is_stopped]
 
     def connect(self):
         return psycopg.connect(host=str(self.server.data), user="postgres", dbname="postgres", autocommit=True)
