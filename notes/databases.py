@@ -1,5 +1,6 @@
 """Connections: whose fault an error is, whether their file is still there, and how long they wait for a lock."""
 
+import errno
 import sqlite3
 import time
 import traceback
@@ -63,7 +64,7 @@ def is_fault(error: BaseException | None) -> bool:
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-    return code_of(error) in FULL_DISK
+    return code_of(error) in FULL_DISK or getattr(error, "errno", None) == errno.ENOSPC
 
 
 def file_of(database: Mapping[str, Any]) -> Path | None:

@@ -35,6 +35,8 @@ WRITE_PATIENCE_SECONDS = 5
 # Threads beyond the lanes, for requests that have stepped aside.
 SPARE_THREADS = 4
 MAX_BYTES_OF_BODIES = 64 * 1024 * 1024
+# Granian opens a file at once, and tells nobody. A number that is closed too soon may be that of another file by then.
+OPENED_WITHIN_SECONDS = 60
 
 # Lists, single notes and the feed, by parameters that cost little. A search, a diff or a page for people may take long,
 # and the loop must not stop for it.
@@ -124,12 +126,20 @@ class Application:
             # The rest of the body is not worth waiting for.
             headers.append(("Connection", "close"))
         try:
-            if response.streaming:
-                send_piece_by_piece(proto, status, headers, response)
-            else:
+            if not response.streaming:
                 proto.response_bytes(status, headers, response.content)
+            elif hasattr(response, "temporary_file"):
+                self.send_file(proto, status, headers, response.temporary_file)
+            else:
+                send_piece_by_piece(proto, status, headers, response)
         finally:
             response.close()
+
+    def send_file(self, proto, status, headers, file):
+        """Let granian read the file as fast as the client does. Pieces would wait in memory for a slow client."""
+        descriptor = os.dup(file.fileno())
+        proto.response_file(status, headers, f"/dev/fd/{descriptor}")
+        self.loop.call_soon_threadsafe(self.loop.call_later, OPENED_WITHIN_SECONDS, os.close, descriptor)
 
 
 class Lane:

@@ -154,6 +154,7 @@ def test_operations_have_the_names_that_generated_clients_call(operations):
         "purgeNote": "DELETE /api/v1/trash/{id}",
         "runBatch": "POST /api/v1/batch",
         "listChanges": "GET /api/v1/changes",
+        "exportNotebook": "GET /api/v1/export",
         "listTags": "GET /api/v1/tags",
         "renameTag": "POST /api/v1/tags/rename",
         "listKeys": "GET /api/v1/keys",
@@ -287,9 +288,10 @@ def test_forms_are_not_described_and_text_where_it_is_taken(operations):
         assert all(content[media_type]["schema"]["type"] == "string" for media_type in text), name
 
 
-def test_an_answer_is_json_or_markdown_and_never_a_choice_of_both(operations):
+def test_an_answer_is_of_one_media_type_and_never_a_choice(operations):
     for name, operation in operations.items():
-        expected = "text/markdown" if name.endswith(".md") else "application/json"
+        others = {"GET /api/v1/notes/{id}.md": "text/markdown", "GET /api/v1/export": "application/x-ndjson"}
+        expected = others.get(name, "application/json")
         for response in operation["responses"].values():
             assert set(response.get("content", {})) <= {expected}, name
 

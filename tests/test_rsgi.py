@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from notes import transfer
 from notesproject.rsgi import VARIABLES, environ_of, is_quick, request_of
 from tests.keys import OPERATOR_KEY
 from tests.server import serving
@@ -197,3 +198,14 @@ def test_a_304_has_no_length(transactional_db, notebook, wire):
 
 def test_http_1_0_is_answered_too(transactional_db, notebook, wire):
     assert send(wire, http="1.0").status == 200
+
+
+def test_an_export_is_read_from_a_file_by_the_server(transactional_db, notebook, note, wire):
+    key, path = f"X-API-Key: {OPERATOR_KEY}", "/api/v1/export"
+
+    head, get = send(wire, key, method="HEAD", path=path), send(wire, key, path=path)
+
+    assert (head.status, get.status) == (200, 200)
+    assert get.content == b"".join(transfer.lines(notebook))
+    assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
+    assert get.headers["content-type"] == "application/x-ndjson"

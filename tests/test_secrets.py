@@ -44,7 +44,7 @@ class Run:
         return response
 
     def keep(self, place, response):
-        self.see(place, f"{response.headers}\n{response.cookies}\n{response.content.decode()}")
+        self.see(place, f"{response.headers}\n{response.cookies}\n{response.getvalue().decode()}")
 
     def command(self, *arguments):
         out = StringIO()
@@ -122,7 +122,7 @@ def test_a_whole_run_shows_each_new_key_once_and_no_other_key_nor_digest(
         if path == "/api/docs" and method == "OPTIONS":
             continue
         id = ids.get(path, note.uuid)
-        address = path.format(id=id, number=1)
+        address = path.format(id=id, number=1, name="api")
         response = run.send(client, method, address, BODIES.get((method, path)), **{"X-Request-ID": f"{kind}-run"})
         if (method, path, response.status_code) == ("POST", KEYS, 201):
             new_keys.add(response.json()["key"])

@@ -1,10 +1,10 @@
-"""Answers as JSON, and a note as Markdown."""
+"""Answers as JSON, a note as Markdown, and a notebook as lines."""
 
 import orjson
 from rest_framework import renderers
 from rest_framework.utils.encoders import JSONEncoder
 
-from notes import markdown
+from notes import markdown, transfer
 
 OTHER = JSONEncoder().default
 
@@ -27,3 +27,10 @@ class MarkdownRenderer(renderers.BaseRenderer):
 
     def render(self, data, accepted_media_type=None, renderer_context=None):
         return b"" if data is None else markdown.write_text(data).encode()
+
+
+class LinesRenderer(JSONRenderer):
+    """Names the type of a notebook as a file, which its view writes. What OPTIONS answers is one such line."""
+
+    media_type = transfer.MEDIA_TYPE
+    format = "ndjson"

@@ -143,6 +143,7 @@ GROUPS = {
     "tags": "Which tags there are, how many notes bear each, and a new name for one on all of its notes.",
     "changes": "For clients that keep a copy: what has changed since they last asked. Nothing is skipped, ever.",
     "batch": "Many writes in one request: all of them, or none.",
+    "export": "The whole notebook, to take along.",
     "keys": "The API keys of a notebook, for its admin keys.",
     "me": "What a key is, and what it opens.",
 }
@@ -162,6 +163,11 @@ NOTE_AS_TEXT = {
         "example": "---\ntitle: Shopping list\ntags: [home]\n---\n- milk\n- bread\n",
     },
     "text/plain": {**TEXT, "description": "The body alone.", "example": "# Shopping list\n- milk\n"},
+}
+LINES = {
+    **TEXT,
+    "description": "Lines of JSON: what the file holds, each write in order, and the SHA-256 of all lines before.",
+    "example": '{"format": "notes-log", "version": 1, …}\n{"number": 1, "action": "create", …}\n{"sha256": "…"}\n',
 }
 ADDED_TEXT = {
     **TEXT,

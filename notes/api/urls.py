@@ -1,7 +1,7 @@
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from notes.api.views import health, history, keys, markdown, metrics, notes, site, sync, tags
+from notes.api.views import export, health, history, keys, markdown, metrics, notes, site, sync, tags
 
 
 class Router(SimpleRouter):
@@ -39,6 +39,7 @@ v1 = [
     ),
     re_path(r"^batch/?$", sync.BatchView.as_view(), name="batch"),
     re_path(r"^changes/?$", sync.ChangesView.as_view(), name="changes"),
+    re_path(r"^export/?$", export.ExportView.as_view(), name="export"),
     re_path(r"^me/?$", site.MeView.as_view(), name="me"),
 ]
 

@@ -34,6 +34,7 @@ class RootView(APIRootView):
         "keys": "key-list",
         "changes": "changes",
         "batch": "batch",
+        "export": "export",
         "me": "me",
         "docs": "docs",
         "schema": "schema",
