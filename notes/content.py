@@ -8,6 +8,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -236,6 +237,11 @@ def metadata_pairs(members: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def metadata_lines(members: dict[str, Any]) -> list[str]:
     """Return a line for each name, to be read and compared by people."""
     return [f"{name}: {metadata_text(value).decode()}" for name, value in members.items()]
+
+
+def utc_text(moment: datetime | None) -> str | None:
+    """Return a moment as all faces show it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
 
 
 def is_visible(text: str) -> bool:

@@ -17,8 +17,7 @@ from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 from notes import markdown
 from notes.api.problems import RequestTooLarge
 from notes.api.query_params import number_in
-from notes.api.representation import utc_text
-from notes.content import NotAllowed, refuse_unstorable, split_tags
+from notes.content import NotAllowed, refuse_unstorable, split_tags, utc_text
 
 MAX_DEPTH = 20
 MAX_DIGITS = 1000

@@ -1,6 +1,5 @@
 """Answers read straight off a row: what DRF's serializer would say, without copying and asking its fields."""
 
-from datetime import UTC
 from functools import cache
 
 import orjson
@@ -8,10 +7,7 @@ from django.db import connection
 from rest_framework import serializers
 
 from notes.api.fields import Metadata, Moment, NoteId, Tags, Text
-
-
-def utc_text(moment):
-    return moment and moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+from notes.content import utc_text
 
 
 def moment_of_sqlite(text):
