@@ -19,6 +19,7 @@ FLOORS = [
     ["notes.api", "notes.admin", "notes.pages", "notes.logins", "notes.management", "notes.checks", "notes.apps"],
     [
         "notes.activity",
+        "notes.exporting",
         "notes.importing",
         "notes.transfer",
         "notes.markdown",
