@@ -45,10 +45,11 @@ def measure(size, *command, stdout=None):
         environment["DATABASE_URL"] = f"sqlite:///{file_of(connection.settings_dict)}"
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, "manage.py", *command], cwd=BASE_DIR, env=environment, stdout=stdout)
-    peak = "VmHWM: 0"
+    peak = 0
     # Until it is waited for, it has a status, but after its end no memory.
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        peak = re.search("VmHWM: .*|$", Path(f"/proc/{process.pid}/status").read_text())[0] or peak
+        if found := re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text()):
+            peak = int(found[1]) // 1024
         time.sleep(0.1)
     seconds = time.perf_counter() - began
     _, status, used = os.wait4(process.pid, 0)
@@ -57,7 +58,7 @@ def measure(size, *command, stdout=None):
     processor = used.ru_utime + used.ru_stime
     print(
         f"{command[0]} of {size:,} notes: {size / seconds:,.0f} notes/s, {size / processor:,.0f} per second of our CPU "
-        f"time; peak memory {int(peak.split()[1]) // 1024} MB",
+        f"time; peak memory {peak} MB",
         flush=True,
     )
 

@@ -2,8 +2,12 @@
 
 import hashlib
 import io
+import itertools
 import json
+import subprocess
+import sys
 import threading
+import time
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -17,7 +21,9 @@ from notes import transfer
 from notes.door import Door, erase
 from notes.models import Notebook, Revision, Writer
 from notes.verification import problems, summary
-from tests.writing import create_note, edit, purge, restore, revert, trash
+from tests.postgres import postgres
+from tests.server import PROJECT, process_environment
+from tests.writing import create_note, create_notes, edit, purge, restore, revert, trash
 
 LAST_YEAR = datetime(2025, 12, 31, 23, 59, 59, 123456, tzinfo=UTC)
 
@@ -277,3 +283,59 @@ def test_an_import_that_is_interrupted_leaves_the_notebook_empty(transactional_d
     assert (empty.revision, empty.notes.count(), empty.revisions.count()) == (0, 0, 0)
     load(empty, lines)
     assert rows_of(exported(empty)) == rows_of(lines)
+
+
+# From one database to the other
+
+
+@pytest.fixture
+def manage():
+    """Return a function that runs a command of manage.py on another database, and returns what it wrote."""
+
+    def run(url, *command):
+        environment = process_environment() | {"DATABASE_URL": url}
+        command = [sys.executable, "manage.py", *command]
+        return subprocess.run(command, cwd=PROJECT, env=environment, check=True, stdout=subprocess.PIPE).stdout
+
+    return run
+
+
+@pytest.mark.prove
+@pytest.mark.once
+def test_from_sqlite_to_postgresql_and_back_is_the_same_to_the_byte(eventful, by, manage, tmp_path):
+    create_notes(eventful, by, [{"title": f"Note {number}", "body": "x" * number} for number in range(5_000)])
+    call_command("prune_revisions", days=0, keep=1)
+    file = tmp_path / "notes.ndjson"
+    file.write_bytes(b"".join(exported(eventful)))
+    rows = rows_of(file.read_bytes().splitlines(keepends=True))
+
+    with postgres() as (url, _):
+        for there in (url, f"sqlite:///{tmp_path}/notes.sqlite3"):
+            manage(there, "migrate", "--verbosity", "0")
+            told = manage(there, "import_notebook", file, "--notebook", "default")
+            file.write_bytes(manage(there, "export_notebook", "default"))
+            assert rows_of(file.read_bytes().splitlines(keepends=True)) == rows
+            assert summary(eventful).encode() in told
+
+
+@pytest.mark.prove
+def test_a_killed_import_leaves_the_notebook_empty_or_whole(transactional_db, notebook, empty, by, tmp_path):
+    create_notes(notebook, by, [{"title": f"Note {number}"} for number in range(3_000)])
+    file = tmp_path / "notes.ndjson"
+    file.write_bytes(b"".join(exported(notebook)))
+    command = [sys.executable, "manage.py", "import_notebook", file, "--notebook", "copy"]
+    found = set()
+
+    for thirds in itertools.count():
+        process = subprocess.Popen(command, cwd=PROJECT, env=process_environment(), stdout=subprocess.DEVNULL)
+        time.sleep(thirds / 3)
+        process.kill()
+        process.wait()
+        empty.refresh_from_db()
+        found.add((empty.revision, empty.notes.count(), empty.revisions.count()))
+        if empty.revision:
+            break
+
+    assert found == {(0, 0, 0), (3_000, 3_000, 3_000)}
+    call_command("rebuild_search")
+    assert list(problems(empty)) == []
