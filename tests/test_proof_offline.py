@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from notes import verification
+from notes.door import recount_all
 from notes.models import Note, Notebook, Receipt, Revision, Tag
 from notes.search import index
 from tests.keys import OPERATOR_KEY
@@ -184,6 +185,7 @@ def replace_all_rows(notebook, *, revision, rows):
     index.clear()
     index.add(Note.objects.all())
     Notebook.objects.filter(pk=notebook.pk).update(revision=revision, epoch=uuid.uuid4())
+    recount_all(notebook)
 
 
 @pytest.fixture
