@@ -70,7 +70,7 @@ def test_a_long_export_counts_as_many_reads(operator, notebook, by, settings):
     assert response["RateLimit"].startswith('"reads";r=997;')
 
 
-def test_a_full_disk_is_a_507_and_ends_the_export(operator, monkeypatch):
+def test_a_full_disk_is_a_507_and_ends_the_export(transactional_db, operator, monkeypatch, caplog):
     def full(dir):
         return open("/dev/full", "w+b", buffering=0)
 
@@ -79,6 +79,9 @@ def test_a_full_disk_is_a_507_and_ends_the_export(operator, monkeypatch):
         refused = operator.get(EXPORT)
 
     assert problem_of(refused, 507)["code"] == "database_full"
+    # The error lives on in the log. The snapshot must not: nothing can be written in it.
+    assert caplog.records
+    assert operator.post("/api/v1/notes", {"title": "Plan"}).status_code == 201
     assert operator.get(EXPORT).getvalue()
 
 

@@ -8,7 +8,7 @@ import json
 import subprocess
 import uuid
 from contextlib import contextmanager
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,7 +23,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.utils import ConnectionHandler
 from django.utils import timezone
 
-from notes import databases, verification
+from notes import databases, transfer, verification
 from notes.door import Door
 from notes.models import Notebook
 from notes.search import index
@@ -151,6 +151,17 @@ def test_the_notebooks_agree_with_their_logs(past):
     call_command("verify_notebook", stdout=output)
 
     assert output.getvalue().count("all in agreement") == 2
+
+
+def test_the_notebooks_come_back_from_a_file(past):
+    with transaction.atomic():
+        for notebook in list(Notebook.objects.all()):
+            lines = list(transfer.lines(notebook))
+            copy = Notebook.objects.create(name=f"copy of {notebook}")
+            transfer.load(copy, BytesIO(b"".join(lines)))
+            assert list(transfer.lines(copy))[1:-1] == lines[1:-1]
+            assert verification.summary(copy) == verification.summary(notebook)
+        transaction.set_rollback(True)
 
 
 def test_keys_open_what_they_opened(description):
