@@ -2,11 +2,12 @@
 
 from notes import content
 from notes.door import Door
-from notes.markdown import BadFile, NoteFile
+from notes.markdown import BadFile, NoteFile, TrashedFile
 from notes.models import CONTENT
 
 CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED = "created", "updated", "unchanged", "kept", "deleted", "failed"
-OUTCOMES = [CREATED, UPDATED, UNCHANGED, KEPT, DELETED, FAILED]
+SKIPPED = "skipped"
+OUTCOMES = [CREATED, UPDATED, UNCHANGED, KEPT, DELETED, SKIPPED, FAILED]
 
 # Other writers wait for one chunk at most, about a second, and memory holds only one. Larger chunks cost the search
 # index less per note.
@@ -55,6 +56,9 @@ def write_chunk(door, chunk):
     for file in chunk:
         if isinstance(file, BadFile):
             yield file, FAILED
+            continue
+        if isinstance(file, TrashedFile):
+            yield file, SKIPPED
             continue
         note = notes.get(file.uuid)
         if note is None:

@@ -83,6 +83,13 @@ class BadFile:
     reason: str
 
 
+@dataclass(frozen=True)
+class TrashedFile:
+    """A note that lies in the trash of the program it comes from."""
+
+    path: str
+
+
 # Reading
 
 
@@ -104,7 +111,7 @@ def read_folder(folder, source=""):
             yield BadFile(printable(relative), str(error))
 
 
-def markdown_paths(folder):
+def markdown_paths(folder, endings=(".md",)):
     """Yield the paths of the Markdown files, and a BadFile in place of a folder that cannot be listed.
 
     Hidden files and folders (.git, .obsidian, the ._ files of macOS) are not notes. Links are not followed: a link
@@ -128,7 +135,7 @@ def markdown_paths(folder):
                 continue
             if stat.S_ISDIR(mode):
                 subfolders.append(path)
-            elif stat.S_ISREG(mode) and path.suffix.lower() == ".md":
+            elif stat.S_ISREG(mode) and path.suffix.lower() in endings:
                 yield path
         pending += reversed(subfolders)
 
@@ -139,20 +146,12 @@ def read_note(path, relative, source):
         relative.encode()
     except UnicodeEncodeError:
         raise Unusable("the name is not UTF-8") from None
-    # No character takes more than four bytes: a huge file is refused without being read.
-    max_bytes = 4 * settings.NOTES_MAX_BODY_CHARS + MAX_FRONT_MATTER_BYTES
     try:
         with path.open("rb") as file:
             modified_at = os.fstat(file.fileno()).st_mtime
-            encoded = file.read(max_bytes + 1)
+            text = read_bounded(file)
     except OSError as error:
         raise Unusable(f"it cannot be read: {error.strerror}") from None
-    if len(encoded) > max_bytes:
-        raise Unusable(f"it is longer than {max_bytes} bytes")
-    try:
-        text = encoded.decode()
-    except UnicodeDecodeError as error:
-        raise Unusable(f"it is not UTF-8: {error.reason}") from None
 
     said = read_text(text, is_id=is_uuid)
     # Take the file's name as its owner wrote it: `e-mail` and `2024-05-01` keep their hyphens.
@@ -171,6 +170,19 @@ def read_note(path, relative, source):
         left_out=tuple(left_out),
         id=said.id,
     )
+
+
+def read_bounded(file):
+    """Return the text of a binary file, or raise Unusable."""
+    # No character takes more than four bytes: a huge file is refused without being read.
+    max_bytes = 4 * settings.NOTES_MAX_BODY_CHARS + MAX_FRONT_MATTER_BYTES
+    encoded = file.read(max_bytes + 1)
+    if len(encoded) > max_bytes:
+        raise Unusable(f"it is longer than {max_bytes} bytes")
+    try:
+        return encoded.decode()
+    except UnicodeDecodeError as error:
+        raise Unusable(f"it is not UTF-8: {error.reason}") from None
 
 
 def is_uuid(value):

@@ -20,6 +20,7 @@ FLOORS = [
     [
         "notes.activity",
         "notes.exporting",
+        "notes.formats",
         "notes.importing",
         "notes.transfer",
         "notes.markdown",

@@ -376,9 +376,7 @@ def test_what_is_over_a_limit_of_metadata_is_told_once_and_the_note_comes_in(not
     assert run_import(folder) == ({"created": 2}, 0)
 
     told = capsys.readouterr().err
-    assert told.startswith(
-        "Left out of the front matter, as over a limit of metadata: long (2), nu\\x00l (1), nul (1), "
-    )
+    assert told.startswith("Left out, as over a limit of metadata: long (2), nu\\x00l (1), nul (1), ")
     assert "\\x1b[2Jred (1)" in told
     assert told.endswith(", and 5 more.\n")
     assert Note.objects.get(title="A").metadata == {"author": "me"}

@@ -1,0 +1,66 @@
+"""What the readers share: an item of another program as a NoteFile."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from notes import content
+from notes.markdown import FILE_NAMESPACE, NoteFile, Unusable, held_to, metadata_value, within_limits
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def id_of(program, key, source):
+    """Return the note's id, the same in every import. `key` is the item's own id or path. Never change it."""
+    return str(uuid.uuid5(FILE_NAMESPACE, f"{source}\0{program}\0{key}"))
+
+
+def note(*, id, path, title, body, tags=(), metadata, created_at, updated_at):
+    """Return the NoteFile, or raise Unusable. A title or a tag that a note may not have is kept in the metadata.
+
+    Without a title it is the first line with visible text, or else the path. A missing date is the other one.
+    """
+    if not all(isinstance(text, str) for text in (title, body, *tags)):
+        raise Unusable("its title, its text or a tag is not text")
+    if not (created_at or updated_at):
+        raise Unusable("it has no date")
+    created_at, updated_at = created_at or updated_at, updated_at or created_at
+    fitting, others = fitting_tags(tags)
+    more = {"title": title} if len(title) > content.MAX_TITLE_CHARS else {}
+    more |= {"tags": others} if others else {}
+    metadata, left_out = within_limits(more | {name: metadata_value(value) for name, value in metadata.items()})
+    title = next(line for line in (title, *body.split("\n"), path) if content.is_visible(line))
+    return NoteFile(
+        id=id,
+        path=path,
+        title=held_to(content.title, title[: content.MAX_TITLE_CHARS]),
+        body=held_to(content.body, body),
+        tags=fitting,
+        metadata=metadata,
+        created_at=created_at,
+        updated_at=max(created_at, updated_at),
+        left_out=tuple(left_out),
+    )
+
+
+def fitting_tags(names):
+    """Return (the tags that a note may have, the other names)."""
+    fitting, others = [], []
+    for name in names:
+        try:
+            fitting = content.tags([*fitting, name])
+        except content.NotAllowed:
+            others.append(name)
+    return fitting, others
+
+
+def moment(number, **unit):
+    """Return the moment so long after 1970, as in `moment(1_700_000_000, seconds=1)`; of 0 and None None."""
+    try:
+        return EPOCH + number * timedelta(**unit) if number else None
+    except (TypeError, OverflowError):
+        raise Unusable(f"{str(number)[:40]} is no date") from None
+
+
+def told(values):
+    """Return only the values that tell something."""
+    return {name: value for name, value in values.items() if value not in (None, False, "", "DEFAULT", [], {})}
