@@ -147,11 +147,10 @@ def moment(text):
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def load(notebook, file, *, same_epoch=False, watched=unwatched):
+def load(notebook, file, watched=unwatched, *, same_epoch=False):
     """Fill an empty notebook from a file, in one transaction, once all of the file has been checked.
 
-    The search index is left to `rebuild_search`: the notebook says that its own is unfinished. The file is read twice.
-    `watched(rows, total)` wraps the rows of each time, for a progress bar.
+    `watched(rows, total)` wraps each of three iterators over many rows, for a progress bar.
     """
     for _ in rows_of(file, watched):
         pass
@@ -161,10 +160,12 @@ def load(notebook, file, *, same_epoch=False, watched=unwatched):
         for chunk in chunks(rows_of(file, watched)):
             write(notebook, chunk)
         recount_all(notebook)
+        live = notebook.notes.live().order_by("position")
+        for notes in chunks(watched(live.iterator(chunk_size=ROWS_AT_ONCE), total=live.count())):
+            index.add(notes)
         header = next(read(file))
-        itself = Notebook.objects.filter(pk=notebook.pk)
-        itself.update(revision=header.revision, epoch=header.epoch if same_epoch else uuid4())
-        itself.index_has_changed(index.UNFINISHED)
+        epoch = header.epoch if same_epoch else uuid4()
+        Notebook.objects.filter(pk=notebook.pk).update(revision=header.revision, epoch=epoch)
 
 
 def rows_of(file, watched):
@@ -200,7 +201,9 @@ def write(notebook, rows):
     )
     Revision.objects.bulk_create(
         Revision(
-            notebook=notebook, note_id=notes[row.id].pk, **{name: getattr(row, name) for name in COLUMNS_OF_THE_LOG}
+            notebook_id=notebook.pk,
+            note_id=notes[row.id].pk,
+            **{name: getattr(row, name) for name in COLUMNS_OF_THE_LOG},
         )
         for row in rows
     )

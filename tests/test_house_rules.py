@@ -180,7 +180,8 @@ KNOWN_WRITES = {
     "notes/verification.py": r"sha256\.update\(",
     # A log that comes from elsewhere, into an empty notebook: numbers, dates and writers are its own.
     "notes/transfer.py": (
-        r"(sha256\.update\(|itself\.update\(revision=header\.revision, epoch=|(Note|Revision)\.objects\.bulk_create\()"
+        r"(sha256\.update\(|Notebook\.objects\.filter\(pk=notebook\.pk\)\.update\(revision=header\.revision, epoch="
+        r"|(Note|Revision)\.objects\.bulk_create\()"
     ),
     "notes/management/commands/export_notebook.py": r"bar\.update\(",
     "notes/backups/sqlite.py": r"bar\.update\(",

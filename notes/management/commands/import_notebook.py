@@ -5,7 +5,6 @@ from django.core.management import BaseCommand, CommandError, call_command
 from tqdm import tqdm
 
 from notes import transfer
-from notes.management.commands.rebuild_search import indexed_chunks
 from notes.management.errors import told
 from notes.models import Notebook
 
@@ -13,8 +12,8 @@ from notes.models import Notebook
 class Command(BaseCommand):
     help = (
         "Read what export_notebook has written into an empty notebook: numbers, ids, dates and writers stay. The file "
-        "is checked first, and written in one transaction: on SQLite, other writers wait for it. Then the search index "
-        "is made, and the notebook is verified. The exit code is 1 when something does not agree."
+        "is checked first, and written in one transaction: on SQLite, other writers wait for it. Then the notebook is "
+        "verified. The exit code is 1 when something does not agree."
     )
 
     def add_arguments(self, parser):
@@ -34,10 +33,7 @@ class Command(BaseCommand):
         bar = partial(tqdm, unit=" rows", disable=None)
         with told("nothing was imported"), file.open("rb") as opened:
             try:
-                transfer.load(its_notebook, opened, same_epoch=same_epoch, watched=bar)
+                transfer.load(its_notebook, opened, bar, same_epoch=same_epoch)
             except transfer.Refused as error:
                 raise CommandError(f"Nothing was imported: {error}") from None
-        with told("the notebook is whole, but not its search index: run rebuild_search"):
-            for _ in tqdm(indexed_chunks(its_notebook), desc="search index", unit=" chunks", disable=None):
-                pass
         call_command("verify_notebook", notebook, stdout=self.stdout)
