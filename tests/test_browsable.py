@@ -17,6 +17,8 @@ from notes.models import Note, Revision
 from tests.people import make_staff
 from tests.writing import create_note, edit, restore, trash
 
+pytestmark = pytest.mark.once
+
 NOTES = "/api/v1/notes"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 PASSWORD = "correct horse"

@@ -141,6 +141,7 @@ def test_every_address_leads_somewhere(address):
     assert resolve(re.sub(r"{\w+}", "1", path)).url_name != "api-not-found"
 
 
+@pytest.mark.once
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("block", [block for block in BLOCKS if "curl " in block])
 def test_the_examples_with_curl_run(block, transactional_db, notebook, tmp_path):

@@ -19,6 +19,9 @@ from tests.keys import OPERATOR_KEY
 from tests.people import make_key, make_staff
 from tests.writing import create_note, trash
 
+# No database has a part in who may do what.
+pytestmark = pytest.mark.once
+
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 # 200/401: 200 while strangers may read the default notebook, 401 otherwise.
