@@ -662,7 +662,23 @@ def test_an_old_page_of_a_revision_does_not_restore_it(browser, operator, notebo
 
     assert refused.status_code == 412
     assert "Three" in refused.text
+    assert form_in(refused, "Restore this revision")
+    assert "what you typed" not in refused.text
     assert operator.get(f"{NOTES}/{note.uuid}").json()["body"] == "Three"
+
+
+def test_no_revision_of_a_note_in_the_trash_is_offered(browser, notebook, by):
+    note = create_note(notebook, by, title="Plan", body="One")
+    first = note.revision
+    edit(note, by, body="Two")
+    history = f"{NOTES}/{note.uuid}/revisions"
+    offered = browser.open(history).text
+    trash(note, by)
+
+    pages = browser.open(history).text, browser.open(f"{history}/{first}").text
+
+    assert offered.count("Restore this revision") == 1
+    assert all("Restore this revision" not in page for page in pages)
 
 
 def test_two_revisions_are_compared(browser, operator, notebook, by):

@@ -41,6 +41,8 @@ BUTTONS = {
     ("note", "create"): "Create the note",
     ("note", "update"): "Save",
     ("note", "destroy"): "Move to the trash",
+    ("revision", "restore"): "Restore this revision",
+    ("trash", "destroy"): "Erase for good",
     ("tag", "rename"): "Rename the tag",
     ("key", "create"): "Make the key",
 }

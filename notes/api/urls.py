@@ -34,7 +34,7 @@ v1 = [
     ),
     re_path(
         rf"{revisions}/(?P<number>[^/]+)/restore/?$",
-        history.RevisionViewSet.as_view({"post": "restore"}),
+        history.RevisionViewSet.as_view({"post": "restore"}, basename="revision"),
         name="revision-restore",
     ),
     re_path(r"^batch/?$", sync.BatchView.as_view(), name="batch"),

@@ -41,6 +41,15 @@ def created(program, address="/api/v1/notes", **fields):
     return answer.json()
 
 
+def stored(program, note):
+    return program.get(f"/api/v1/notes/{note['id']}").json()
+
+
+@pytest.fixture
+def note(program):
+    return created(program, title="Plan", body="One\nTwo\n", tags=["work"], metadata={"place": "desk"})
+
+
 @pytest.fixture(scope="session")
 def hostile_notes(program):
     created(program, "/api/v1/keys", name=hostile.KEY_NAME, level="read")

@@ -12,6 +12,14 @@ IS_MARKED = """() => {
 }"""
 
 
+def open_note(page, note, *summaries):
+    """Open the page of the note, and there the forms behind these words."""
+    page.goto(f"/api/v1/notes/{note['id']}")
+    for summary in summaries:
+        page.locator("summary", has_text=summary).first.click()
+    return page
+
+
 def press(page, button):
     page.get_by_role("button", name=button, exact=True).click()
 

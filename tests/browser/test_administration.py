@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import hostile
-from tests.browser.conftest import created
+from tests.browser.conftest import created, stored
 from tests.browser.person import field, press
 
 LIST = "/admin/notes/note/?notebook=default"
@@ -23,10 +23,6 @@ def open_note(page, note):
     page.locator("#result_list").get_by_role("link", name=note["title"]).first.click()
     expect(page.locator("#id_title, .field-title .readonly")).to_be_visible()
     return page
-
-
-def stored(program, note):
-    return program.get(f"/api/v1/notes/{note['id']}").json()
 
 
 def test_the_first_page_tells_what_happened_lately(page):

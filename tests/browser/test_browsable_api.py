@@ -3,25 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import created
-from tests.browser.person import enter, field, press, tab_to
-
-
-@pytest.fixture
-def note(program):
-    return created(program, title="Plan", body="One\nTwo\n", tags=["work"], metadata={"place": "desk"})
-
-
-def open_note(page, note, *summaries):
-    """Open the page of the note, and there the forms behind these words."""
-    page.goto(f"/api/v1/notes/{note['id']}")
-    for summary in summaries:
-        page.locator("summary", has_text=summary).first.click()
-    return page
-
-
-def stored(program, note):
-    return program.get(f"/api/v1/notes/{note['id']}").json()
+from tests.browser.conftest import stored
+from tests.browser.person import enter, field, open_note, press, tab_to
 
 
 def test_a_note_is_found_and_opened(page):
