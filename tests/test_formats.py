@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import sqlite3
 import tarfile
 import tracemalloc
 import uuid
@@ -104,6 +106,7 @@ def test_a_folder_of_keep_gives_the_ids_that_its_zip_gives(tmp_path):
         '{"createdTimestampUsec": 1, "labels": [{"name": 1}]}',
         '{"createdTimestampUsec": 1, "listContent": [{}]}',
         '{"createdTimestampUsec": 1, "textContent": 1}',
+        '{"createdTimestampUsec": 1, "deep": ' + "[" * 900 + "]" * 900 + "}",
         b"\xff",
     ],
 )
@@ -200,6 +203,200 @@ def test_items_of_joplin_that_are_no_notes_are_named(tmp_path):
     assert reasons(found).keys() == {"plain.md", "secret.md", "date.md", "id.md"}
     assert [type(file) for file in found[4:-1]] == [TrashedFile]
     assert (found[-1].title, found[-1].body) == ("empty.md", "")
+
+
+# Standard Notes
+
+SN_NOTE = {
+    "uuid": "1fa7d986-e8f7-4121-bcf2-7f408c85ed03",
+    "content_type": "Note",
+    "content": {
+        "title": "To do",
+        "text": "One\nTwo",
+        "references": [],
+        "noteType": "markdown",
+        "preview_plain": "One",
+        "appData": {"org.standardnotes.sn": {"client_updated_at": "2021-01-01T00:00:00.000Z", "pinned": True}},
+    },
+    "created_at": "2014-05-30T15:39:59.000Z",
+    "updated_at": "2021-02-20T18:20:24.915Z",
+}
+
+
+def sn_tag(key, title, *references):
+    references = [{"uuid": uuid, "content_type": kind} for uuid, kind in references]
+    return {"uuid": key, "content_type": "Tag", "content": {"title": title, "references": references}}
+
+
+SN = {
+    "version": "004",
+    "items": [
+        SN_NOTE,
+        sn_tag("inner", "garden", (SN_NOTE["uuid"], "Note"), ("outer", "Tag")),
+        sn_tag("outer", "home"),
+        {"uuid": "p", "content_type": "SN|UserPreferences", "content": {}},
+        SN_NOTE | {"uuid": "t", "content": SN_NOTE["content"] | {"trashed": True}},
+        SN_NOTE | {"uuid": "e", "content": "004:abc"},
+        SN_NOTE | {"uuid": "n", "content": None},
+        SN_NOTE | {"uuid": "\ud800"},
+        SN_NOTE | {"uuid": ["u"]},
+        {"content_type": "Note", "content": {}},
+        7,
+    ],
+}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_standard_notes_keeps_tags_flags_and_the_person_s_date(tmp_path, is_zipped):
+    if is_zipped:
+        files = {"Items/Note/a.txt": "One", "Standard Notes Backup and Import File.txt": SN}
+        path = zipped(tmp_path / "backup.zip", files)
+    else:
+        path = tmp_path / "backup.txt"
+        path.write_text(json.dumps(SN))
+    note, trashed, *bad = read(path, "standard-notes")
+
+    assert (note.title, note.body, note.tags) == ("To do", "One\nTwo", ["home/garden"])
+    assert note.created_at == datetime(2014, 5, 30, 15, 39, 59, tzinfo=UTC)
+    assert note.updated_at == datetime(2021, 1, 1, tzinfo=UTC)
+    assert note.metadata == {"pinned": True, "noteType": "markdown"}
+    assert trashed == TrashedFile("t")
+    assert [type(file) for file in bad] == [BadFile] * 5
+    assert bad[0].reason == "it is encrypted; export a decrypted backup"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("text", ["", "{}", '{"items": [', '{"items": [{]', '{"items": [' + "[" * 200_000, "\xff"])
+def test_a_backup_that_is_broken_is_told(tmp_path, text):
+    path = tmp_path / "backup.txt"
+    path.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(archives.Unreadable):
+        read(path, "standard-notes")
+
+
+@pytest.mark.once
+def test_a_long_backup_is_read_item_by_item(tmp_path):
+    path = tmp_path / "backup.txt"
+    path.write_text(json.dumps({"items": [SN_NOTE | {"content": {"text": "x" * 99_000}}] * 500}))
+
+    assert path.stat().st_size > 49_000_000
+    assert peak_of(path, "standard-notes") < 20_000_000
+
+
+# Memos
+
+MEMO = {
+    "name": "memos/abc",
+    "state": "ARCHIVED",
+    "createTime": "2024-01-01T00:00:00Z",
+    "updateTime": "2024-01-02T00:00:00Z",
+    "content": "#sun\n\n# Lisbon\n",
+    "visibility": "PRIVATE",
+    "pinned": True,
+    "tags": ["sun"],
+    "nodes": [{"type": "PARAGRAPH"}],
+}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("is_list", [False, True])
+def test_memos_keeps_tags_dates_and_flags(tmp_path, is_list):
+    path = tmp_path / "memos.json"
+    memos = [MEMO, 1, {"name": "memos/x"}, MEMO | {"name": "memos/y", "content": 1}]
+    path.write_text(json.dumps(memos if is_list else {"memos": memos, "nextPageToken": ""}))
+    note, *bad = read(path, "memos")
+
+    assert (note.title, note.tags, note.body) == ("Lisbon", ["sun"], MEMO["content"])
+    assert (note.created_at.day, note.updated_at.day) == (1, 2)
+    assert note.metadata == {"visibility": "PRIVATE", "pinned": True, "archived": True}
+    assert [type(file) for file in bad] == [BadFile] * 3
+
+
+COLUMNS = (
+    "id INTEGER PRIMARY KEY, uid TEXT, creator_id, created_ts, updated_ts, row_status, content, visibility, payload"
+)
+
+
+def memos_database(path, *statements):
+    with sqlite3.connect(path) as database:
+        for statement in statements:
+            database.execute(statement)
+    database.close()
+    return path
+
+
+def test_the_database_of_memos_gives_the_ids_that_its_api_gives(notebook, tmp_path):
+    row = (
+        "INSERT INTO memo VALUES (1, 'abc', 1, 1704067200, 1704153600, 'NORMAL', 'Text', 'PUBLIC', "
+        """'{"property": {"tags": ["sun"]}}')"""
+    )
+    bad = "INSERT INTO memo VALUES (2, 'bad', 1, 1, 1, 'NORMAL', CAST(x'ff' AS TEXT), 'PUBLIC', '{}')"
+    path = memos_database(tmp_path / "memos.db", f"CREATE TABLE memo ({COLUMNS})", row, bad)
+    before = path.read_bytes()
+
+    assert run_import(path) == ({"created": 1, "failed": 1}, 1)
+    note = Note.objects.get()
+    assert (note.title, note.tags, note.metadata) == ("Text", ["sun"], {"creatorId": 1, "visibility": "PUBLIC"})
+    (tmp_path / "memos.json").write_text(json.dumps([MEMO]))
+    assert read(tmp_path / "memos.json", "memos")[0].uuid == note.uuid
+    assert path.read_bytes() == before
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE other (id)",
+        "CREATE VIEW memo AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS id FROM n",
+        "CREATE VIRTUAL TABLE memo USING fts5(content)",
+    ],
+)
+def test_only_a_table_of_memos_is_read(tmp_path, statement):
+    with pytest.raises(archives.Unreadable, match="no table"):
+        read(memos_database(tmp_path / "memos.db", statement), "memos")
+
+
+@pytest.mark.once
+def test_a_huge_value_in_a_database_is_refused(tmp_path):
+    row = "INSERT INTO memo (uid, content) VALUES ('a', zeroblob(50000000))"
+    path = memos_database(tmp_path / "memos.db", f"CREATE TABLE memo ({COLUMNS})", row)
+
+    with pytest.raises(archives.Unreadable, match="too big"):
+        read(path, "memos")
+
+
+# Obsidian
+
+
+@pytest.mark.once
+def test_obsidian_keeps_properties_aliases_folder_and_tags(tmp_path):
+    text = (
+        "---\ntags: [garden, '#spring']\ntag: a, b\naliases: [Pea]\ntitle: Other\nrating: 5\ncreated: 2024-05-31\n---\n"
+        "#inline/tag and #2024 and a#b, `#code` [[Plan]]\n```\n#fenced\n```\n#last"
+    )
+    (tmp_path / "Home").mkdir()
+    (tmp_path / "Home/Peas.md").write_text(text)
+    (tmp_path / ".obsidian").mkdir()
+    (tmp_path / ".obsidian/a.md").write_text("")
+    os.utime(tmp_path / "Home/Peas.md", (1_800_000_000, 1_800_000_000))
+    (note,) = read(tmp_path, "obsidian")
+
+    assert note.title == "Peas"
+    assert note.tags == ["garden", "spring", "a", "b", "inline/tag", "last"]
+    assert note.body == text.partition("---\n")[2].partition("---\n")[2]
+    assert note.metadata == {"folder": "Home", "aliases": ["Pea"], "title": "Other", "rating": 5}
+    assert (note.created_at, note.updated_at.year) == (datetime(2024, 5, 31, tzinfo=UTC), 2027)
+    (packed,) = read(zipped(tmp_path / "vault.zip", {"Home/Peas.md": text}), "obsidian")
+    assert (packed.uuid, packed.tags) == (note.uuid, note.tags)
+
+
+@pytest.mark.once
+def test_a_bomb_of_yaml_in_a_vault_is_named(tmp_path):
+    files = {"a.md": "---\na: &a [x]\nb: [*a, *a]\n---\n", "b.md": "---\na: " + "[" * 60_000 + "\n---\n"}
+
+    assert reasons(read(zipped(tmp_path / "vault.zip", files), "obsidian")).keys() == {"a.md", "b.md"}
 
 
 # Archives are untrusted

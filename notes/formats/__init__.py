@@ -1,7 +1,7 @@
 """The exports of other programs. Each reader yields a NoteFile, a BadFile or a TrashedFile for each item."""
 
 from notes import markdown
-from notes.formats import joplin, keep
+from notes.formats import joplin, keep, memos, obsidian, standard_notes
 from notes.formats.archives import Unreadable
 
 __all__ = ["FOLDERS_ONLY", "READERS", "Unreadable", "guess", "read"]
@@ -10,9 +10,12 @@ READERS = {
     "markdown": markdown.read_folder,
     "joplin": joplin.read,
     "keep": keep.read,
+    "memos": memos.read,
+    "obsidian": obsidian.read,
+    "standard-notes": standard_notes.read,
 }
 FOLDERS_ONLY = {"markdown"}
-ENDINGS = {".jex": "joplin"}
+ENDINGS = {".jex": "joplin", ".db": "memos"}
 
 
 def guess(path):

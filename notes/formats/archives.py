@@ -3,6 +3,7 @@
 No link is followed, no archive in an archive is opened, and all limits hold before memory is taken.
 """
 
+import calendar
 import io
 import tarfile
 import zipfile
@@ -29,9 +30,10 @@ class Unreadable(Exception):
 
 
 class Member(NamedTuple):
-    """A file in a folder or an archive. `path` has slashes on every system."""
+    """A file in a folder or an archive. `path` has slashes on every system, `modified_at` is in seconds after 1970."""
 
     path: str
+    modified_at: float
     open: Callable
 
     def read(self):
@@ -99,7 +101,7 @@ def members_of_folder(folder, endings):
         if isinstance(path, BadFile):
             yield path
         else:
-            yield Member(path.relative_to(folder).as_posix(), lambda path=path: path.open("rb"))
+            yield Member(path.relative_to(folder).as_posix(), path.stat().st_mtime, lambda path=path: path.open("rb"))
 
 
 def members_of_zip(path, endings):
@@ -115,7 +117,15 @@ def members_of_zip(path, endings):
             if left < 0:
                 raise Unreadable(f"its files are longer than {MAX_BYTES} bytes")
             # What is longer than it says ends there.
-            yield Member(entry.filename, lambda entry=entry: archive.open(entry))
+            yield Member(entry.filename, time_of(entry), lambda entry=entry: archive.open(entry))
+
+
+def time_of(entry):
+    """Return when a file in a zip was written. A zip has no zones, and some have no times."""
+    try:
+        return calendar.timegm(entry.date_time)
+    except ValueError:
+        return 0
 
 
 def members_of_tar(path, endings):
@@ -129,7 +139,7 @@ def members_of_tar(path, endings):
             if entries > MAX_ENTRIES:
                 raise Unreadable(f"it has more than {MAX_ENTRIES} files")
             if entry.isreg() and not entry.issparse() and is_wanted(entry.name, endings):
-                yield Member(entry.name, lambda entry=entry: Part(path, entry.offset_data, entry.size))
+                yield Member(entry.name, entry.mtime, lambda entry=entry: Part(path, entry.offset_data, entry.size))
 
 
 class Part(io.FileIO):

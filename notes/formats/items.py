@@ -6,12 +6,18 @@ from datetime import UTC, datetime, timedelta
 from notes import content
 from notes.markdown import FILE_NAMESPACE, NoteFile, Unusable, held_to, metadata_value, within_limits
 
+# No folder lies in itself, but a file may say so.
+MAX_DEPTH = 50
+MAX_NAME_CHARS = 200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def id_of(program, key, source):
     """Return the note's id, the same in every import. `key` is the item's own id or path. Never change it."""
-    return str(uuid.uuid5(FILE_NAMESPACE, f"{source}\0{program}\0{key}"))
+    try:
+        return str(uuid.uuid5(FILE_NAMESPACE, f"{source}\0{program}\0{key}"))
+    except UnicodeEncodeError:
+        raise Unusable("its id is not text") from None
 
 
 def note(*, id, path, title, body, tags=(), metadata, created_at, updated_at):
@@ -27,7 +33,10 @@ def note(*, id, path, title, body, tags=(), metadata, created_at, updated_at):
     fitting, others = fitting_tags(tags)
     more = {"title": title} if len(title) > content.MAX_TITLE_CHARS else {}
     more |= {"tags": others} if others else {}
-    metadata, left_out = within_limits(more | {name: metadata_value(value) for name, value in metadata.items()})
+    try:
+        metadata, left_out = within_limits(more | {name: metadata_value(value) for name, value in metadata.items()})
+    except RecursionError:
+        raise Unusable("its values are nested too deeply") from None
     title = next(line for line in (title, *body.split("\n"), path) if content.is_visible(line))
     return NoteFile(
         id=id,
@@ -57,8 +66,17 @@ def moment(number, **unit):
     """Return the moment so long after 1970, as in `moment(1_700_000_000, seconds=1)`; of 0 and None None."""
     try:
         return EPOCH + number * timedelta(**unit) if number else None
-    except (TypeError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         raise Unusable(f"{str(number)[:40]} is no date") from None
+
+
+def path_of(key, titles):
+    """Return the titles of a folder and those around it, as in `Home/Garden`. `titles` has {key: (title, parent)}."""
+    path = []
+    while key in titles and len(path) < MAX_DEPTH:
+        title, key = titles[key]
+        path.insert(0, title)
+    return "/".join(path)
 
 
 def told(values):

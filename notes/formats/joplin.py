@@ -1,7 +1,7 @@
 """Joplin's exports: JEX, which is a tar, and RAW, a folder with the same files.
 
-Source: `serialize` in `packages/lib/models/BaseItem.ts` of github.com/laurent22/joplin, and notes in public
-repositories that it wrote. A file is the title, the text, and lines of `name: value`, with a blank line between them.
+Source: notes in public repositories that Joplin wrote, and the tests of importers. A file is the title, the text, and
+lines of `name: value`, with a blank line between them.
 """
 
 import re
@@ -18,8 +18,6 @@ CREATED_KEYS, UPDATED_KEYS = ["user_created_time", "created_time"], ["user_updat
 PLACES = {"id", "parent_id", "type_", "markup_language", "encryption_applied", *CREATED_KEYS, *UPDATED_KEYS}
 NOTHING = re.compile(r"[0.]*")
 MARKDOWN = "1"
-MAX_DEPTH = 50
-MAX_NAME_CHARS = 200
 
 
 def read(path, source):
@@ -28,7 +26,7 @@ def read(path, source):
     notebooks, tags, tags_of = {}, {}, {}
     for _, _, said in texts(path):
         # All of these are kept at once.
-        short = defaultdict(str, {name: value[:MAX_NAME_CHARS] for name, value in said.items()})
+        short = defaultdict(str, {name: value[: items.MAX_NAME_CHARS] for name, value in said.items()})
         if said.get("type_") == NOTEBOOK:
             notebooks[short["id"]] = (short["title"], short["parent_id"])
         elif said.get("type_") == TAG:
@@ -41,7 +39,7 @@ def read(path, source):
         elif said.get("type_") == NOTE:
             try:
                 names = [tags[key] for key in tags_of.get(said.get("id"), []) if key in tags]
-                yield read_note(member.path, said, body, names, folder_of(said.get("parent_id"), notebooks))
+                yield read_note(member.path, said, body, names, items.path_of(said.get("parent_id"), notebooks))
             except Unusable as error:
                 yield BadFile(printable(member.path), str(error))
 
@@ -69,15 +67,6 @@ def split(text):
     if "type_" not in said:
         raise Unusable("it is no item of Joplin")
     return body.removeprefix("\n"), said | {"title": title}
-
-
-def folder_of(key, notebooks):
-    """Return the names of the notebook and those around it, as in `Home/Garden`."""
-    names = []
-    while key in notebooks and len(names) < MAX_DEPTH:
-        title, key = notebooks[key]
-        names.insert(0, title)
-    return "/".join(names)
 
 
 def read_note(path, said, body, tags, folder):
