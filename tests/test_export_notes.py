@@ -121,8 +121,8 @@ def test_what_is_exported_comes_back_without_a_number_and_leaves_as_the_same_byt
     export(tmp_path / "second", notebook="other")
 
     assert capsys.readouterr().out.splitlines() == [
-        "created 0, updated 0, unchanged 7, kept 0, deleted 0, failed 0",
-        "created 7, updated 0, unchanged 0, kept 0, deleted 0, failed 0",
+        "created 0, updated 0, unchanged 7, kept 0, deleted 0, skipped 0, failed 0",
+        "created 7, updated 0, unchanged 0, kept 0, deleted 0, skipped 0, failed 0",
     ]
     notebook.refresh_from_db()
     assert notebook.revision == before
