@@ -19,7 +19,6 @@ from tests.server import Server, environment_of_a_newcomer, free_port, wait_unti
 pytestmark = pytest.mark.once
 
 UNIT = (BASE_DIR / "deploy/notes.service").read_text()
-BACKUP_UNITS = [BASE_DIR / "deploy" / f"notes-backup.{kind}" for kind in ("service", "timer")]
 # The most that systemd counts against a unit, in tenths. Without any hardening it counts 96.
 MAX_EXPOSURE = 16
 
@@ -67,36 +66,6 @@ def test_the_backup_runs_as_the_service_where_it_may_write():
         "^(?:EnvironmentFile|Environment|WorkingDirectory|DynamicUser)=.*", backup, flags=re.MULTILINE
     ):
         assert line in UNIT.splitlines()
-
-
-@pytest.mark.prove
-def test_a_machine_is_lost_and_the_notes_are_back(tmp_path):
-    """Run the commands of the night, lose the database, and do what docs/operation.md says."""
-    path = tmp_path / "notes.sqlite3"
-    environment = environment_of_a_newcomer() | {
-        "NOTES_ENV_FILE": os.devnull,
-        "DATABASE_URL": f"sqlite:///{path}",
-        "SECRET_KEY": "a secret key of good length",
-        "API_KEY": "an api key of good length",
-    }
-
-    def run(command):
-        words = [sys.executable, *command.split()[1:]]
-        return subprocess.run(words, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=True).stdout
-
-    run("python manage.py migrate --verbosity 0")
-    (tmp_path / "texts").mkdir()
-    (tmp_path / "texts" / "plan.md").write_text("# Plan\n\nCall the printer")
-    run(f"python manage.py import_notes {tmp_path / 'texts'}")
-    before = run("python manage.py verify_notebook")
-    for command in re.findall(r"ExecStart=(.*)", BACKUP_UNITS[0].read_text()):
-        run(command)
-    for left in tmp_path.glob("notes.sqlite3*"):
-        left.unlink()
-    (backup,) = tmp_path.glob("backups/*.sqlite3")
-    run(f"python manage.py restore {backup}")
-
-    assert run("python manage.py verify_notebook") == before
 
 
 def test_systemd_waits_longer_than_requests_have_to_end():

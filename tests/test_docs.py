@@ -17,6 +17,8 @@ from tests.server import serving
 
 README = (BASE_DIR / "README.md").read_text()
 DESIGN = (BASE_DIR / "docs/design.md").read_text()
+# tests/test_runbook.py runs its commands.
+RUNBOOK = (BASE_DIR / "docs/operation.md").read_text()
 PATHS = [*(BASE_DIR / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *BASE_DIR.glob("docs/*.md")]
 PAGES = {path.relative_to(BASE_DIR).as_posix(): path.read_text() for path in sorted(PATHS)}
 EVERYTHING = "\n".join(PAGES.values())
@@ -24,7 +26,8 @@ EVERYTHING = "\n".join(PAGES.values())
 FENCE = re.compile(r"^```.*?^```", flags=re.DOTALL | re.MULTILINE)
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", EVERYTHING, flags=re.DOTALL | re.MULTILINE)
 QUOTED = re.findall(r"`([^`\n]+)`", FENCE.sub("", EVERYTHING))
-COMMANDS = sorted(set(re.findall(r"manage\.py ([a-z].*?)(?=$|[`;]|  +#| && | > )", EVERYTHING, flags=re.MULTILINE)))
+COMMAND = r"(?:manage\.py|^notes|bin/notes) ([a-z].*?)(?=$|[`;]|  +#| && | > )"
+COMMANDS = sorted(set(re.findall(COMMAND, EVERYTHING, flags=re.MULTILINE)))
 LINKS = [
     (page, target) for page, text in PAGES.items() for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text))
 ]
@@ -143,7 +146,7 @@ def test_every_address_leads_somewhere(address):
 
 @pytest.mark.once
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-@pytest.mark.parametrize("block", [block for block in BLOCKS if "curl " in block])
+@pytest.mark.parametrize("block", [block for block in BLOCKS if "curl " in block and block not in RUNBOOK])
 def test_the_examples_with_curl_run(block, transactional_db, notebook, tmp_path):
     (tmp_path / ".env").write_text(f"SECRET_KEY=x\nAPI_KEY={OPERATOR_KEY}\n")
     with serving() as server:
