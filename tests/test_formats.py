@@ -11,6 +11,8 @@ import zipfile
 from datetime import UTC, datetime
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
 
 from notes import formats
 from notes.formats import archives
@@ -486,6 +488,14 @@ def test_a_bomb_takes_little_memory(tmp_path):
 
 
 @pytest.mark.once
+def test_a_tar_of_many_files_takes_little_memory(tmp_path):
+    path = tmp_path / "many.jex"
+    path.write_bytes(tarfile.TarInfo("a.png").tobuf() * 15_000)
+
+    assert peak_of(path, "joplin") < 2_000_000
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("mode", ["w:gz", "w:xz"])
 def test_a_compressed_tar_is_refused(tmp_path, mode):
     with pytest.raises(archives.Unreadable):
@@ -502,6 +512,15 @@ def test_what_is_cut_off_is_told(tmp_path):
 
 
 # The command
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a database that is a file")
+def test_the_database_of_the_service_is_never_opened_as_an_export(notebook, tmp_path, monkeypatch):
+    path = memos_database(tmp_path / "notes.db", f"CREATE TABLE memo ({COLUMNS})")
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(path))
+
+    with pytest.raises(CommandError, match="is the database of this service"):
+        call_command("import_notes", path)
 
 
 def test_a_second_import_writes_only_what_has_changed(notebook, tmp_path):

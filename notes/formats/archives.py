@@ -22,6 +22,7 @@ MAX_ZIP_LIST_BYTES = 8_000_000
 MAX_TAR_HEADER_BYTES = 65_536
 # A step of bzip2 or LZMA may fill memory whatever its reader asks for.
 COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# RuntimeError is also what is nested too deeply.
 BROKEN = (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 
@@ -81,7 +82,7 @@ def members(path, endings):
                 yield BadFile(printable(member.path), "there are two files of this name")
             else:
                 yield member
-    except (tarfile.TarError, RecursionError, *BROKEN) as error:
+    except (tarfile.TarError, *BROKEN) as error:
         raise Unreadable(f"it is broken, or neither a zip nor a tar that is not compressed ({error})") from None
 
 

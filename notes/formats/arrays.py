@@ -31,7 +31,7 @@ def values(path, name, endings, file_name=""):
                 with member.open() as file, io.TextIOWrapper(file, encoding=ENCODING) as text:
                     yield from values_of(text, name)
                 return
-    except (RecursionError, *BROKEN) as error:
+    except BROKEN as error:
         raise Unreadable(f"it is broken ({error})") from None
     raise Unreadable(f"there is no {file_name} in it")
 
