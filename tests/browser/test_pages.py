@@ -6,6 +6,8 @@ from urllib.parse import urldefrag, urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from tests.browser import hostile
+
 WIDTHS = [360, 800, 1400]
 # All but the question marks that a script of Django's own admin makes, in the choice of permissions.
 LOOKED_AT = {"exclude": [[".help-tooltip"]]}
@@ -23,6 +25,15 @@ STARTS = [
     "/api/v1/nowhere",
     "/nowhere",
 ]
+# Puts markup into a page. Returns what the policy of the page refuses of it: two things, or what there is after a while.
+REFUSED = """markup => new Promise(resolve => {
+  const refused = []
+  document.addEventListener("securitypolicyviolation", event => {
+    if (refused.push(event.effectiveDirective) == 2) resolve(refused)
+  })
+  document.body.insertAdjacentHTML("beforeend", markup)
+  setTimeout(() => resolve(refused), 5000)
+})"""
 NO_PAGE = re.compile(r"/(static|admin/jsi18n|admin/logout|api/schema|.*\.md$)|.*[?&]format=json")
 
 
@@ -83,3 +94,17 @@ def test_every_page_is_usable_by_all(open_browser, hostile_notes, person, scheme
     ]
 
     assert not wrongs, "\n".join(wrongs)
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/docs/api", "/api/v1/notes", "/api/docs", "/admin/", "/admin/notes/note/add/"]
+)
+def test_markup_that_a_page_took_in_runs_no_script_and_loads_nothing(chromium, service, sessions, address):
+    """Where the escaping of a text was forgotten, the policy of the page still holds."""
+    page = chromium.new_page(base_url=service.url, storage_state=sessions["ada"])
+    page.goto(address)
+
+    refused = page.evaluate(REFUSED, hostile.IMAGE)
+    page.context.close()
+
+    assert sorted(refused) == ["img-src", "script-src-attr"]
