@@ -7,6 +7,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser import hostile
+from tests.browser.conftest import created
+from tests.browser.person import field, open_note, press
 
 WIDTHS = [360, 800, 1400]
 # All but the question marks that a script of Django's own admin makes, in the choice of permissions.
@@ -25,8 +27,8 @@ STARTS = [
     "/api/v1/nowhere",
     "/nowhere",
 ]
-# Puts markup into a page. Returns what the policy of the page refuses of it: two things, or what there is after a while.
-REFUSED = """markup => new Promise(resolve => {
+# Puts markup into a page. Returns what the policy of the page refuses of it: two things, or fewer after a while.
+POLICY_REFUSES = """markup => new Promise(resolve => {
   const refused = []
   document.addEventListener("securitypolicyviolation", event => {
     if (refused.push(event.effectiveDirective) == 2) resolve(refused)
@@ -96,6 +98,33 @@ def test_every_page_is_usable_by_all(open_browser, hostile_notes, person, scheme
     assert not wrongs, "\n".join(wrongs)
 
 
+def test_what_forms_lead_to_is_usable_by_all(page, program):
+    note = created(program, **hostile.NOTES["wide"])
+    found = []
+
+    def look(at):
+        found.extend(f"{at}: {fault}" for fault in faults(page, ["light", "dark"]))
+
+    open_note(page, note, "Edit", "Add at the end", "Add at the beginning", "Replace text", "More")
+    look("forms")
+    program.patch(f"/api/v1/notes/{note['id']}", data={"body": "Newer\n" * 300})
+    press(page, "Save")
+    page.get_by_role("alert").wait_for()
+    look("refused as stale")
+    field(page, "Title", "Save").fill("x" * 201)
+    press(page, "Save")
+    page.locator(".error").wait_for()
+    look("refused as wrong")
+    page.goto("/api/v1/keys")
+    page.locator("summary", has_text="New key").click()
+    field(page, "Name", "Make the key").fill(hostile.KEY_NAME)
+    press(page, "Make the key")
+    page.locator("code.secret").wait_for()
+    look("a new key")
+
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize(
     "address", ["/", "/docs/api", "/api/v1/notes", "/api/docs", "/admin/", "/admin/notes/note/add/"]
 )
@@ -104,7 +133,7 @@ def test_markup_that_a_page_took_in_runs_no_script_and_loads_nothing(chromium, s
     page = chromium.new_page(base_url=service.url, storage_state=sessions["ada"])
     page.goto(address)
 
-    refused = page.evaluate(REFUSED, hostile.IMAGE)
+    refused = page.evaluate(POLICY_REFUSES, hostile.IMAGE)
     page.context.close()
 
     assert sorted(refused) == ["img-src", "script-src-attr"]
