@@ -42,7 +42,7 @@ def test_what_is_wrong_with_a_tag_stands_beside_its_field(page):
 
 
 def test_a_key_is_shown_once_and_revoked(page):
-    name = f"Shown once {hostile.IMAGE}"
+    name = f"Made on a page {hostile.IMAGE}"
     page.goto("/api/v1/keys")
     page.locator("summary", has_text="New key").click()
     field(page, "Name", "Make the key").fill(name)
