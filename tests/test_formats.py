@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from notes import formats
-from notes.formats import archives
+from notes.formats import archives, arrays
 from notes.markdown import BadFile, TrashedFile
 from notes.models import Note
 from tests.test_import import run_import
@@ -285,6 +285,18 @@ def test_a_long_backup_is_read_item_by_item(tmp_path):
 
     assert path.stat().st_size > 49_000_000
     assert peak_of(path, "standard-notes") < 20_000_000
+
+
+@pytest.mark.once
+def test_a_backup_has_a_limit_of_items(tmp_path, monkeypatch):
+    path = tmp_path / "backup.txt"
+    path.write_text(json.dumps({"items": [SN_NOTE, {}, {}]}))
+
+    monkeypatch.setattr(arrays, "MAX_ENTRIES", 2)
+    with pytest.raises(archives.Unreadable, match="more than 2 items"):
+        read(path, "standard-notes")
+    monkeypatch.setattr(arrays, "MAX_ENTRIES", 3)
+    assert read(path, "standard-notes")
 
 
 # Memos

@@ -7,7 +7,7 @@ import zipfile
 
 from django.conf import settings
 
-from notes.formats.archives import BROKEN, Unreadable, members
+from notes.formats.archives import BROKEN, MAX_ENTRIES, Unreadable, members
 from notes.markdown import MAX_FRONT_MATTER_BYTES, BadFile
 
 # A byte order mark is no JSON.
@@ -43,12 +43,15 @@ def values_of(text, name):
     start = re.match(rf'\s*(?:\[|\{{.*?"{name}"\s*:\s*\[)', ahead, re.DOTALL)
     if start is None:
         raise Unreadable(f"it has no array `{name}`")
-    position = start.end()
+    position, count = start.end(), 0
     while True:
         if len(ahead) - position < max_chars:
             ahead, position = ahead[position:] + text.read(max_chars), 0
         position = BETWEEN.match(ahead, position).end()
         if ahead.startswith("]", position):
             return
+        if count == MAX_ENTRIES:
+            raise Unreadable(f"it has more than {MAX_ENTRIES} items")
+        count += 1
         value, position = DECODER.raw_decode(ahead, position)
         yield value
