@@ -20,7 +20,6 @@ from notes.models import CONTENT, Note, Notebook, Revision
 from notes.search import index
 from notes.verification import unwatched
 
-MEDIA_TYPE = "application/x-ndjson"
 FORMAT, VERSION = "notes-log", 1
 # Long notes among them: memory holds no more rows at a time.
 ROWS_AT_ONCE = 50

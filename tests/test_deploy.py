@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import urllib.request
 from functools import partial
 
@@ -33,9 +32,9 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 
 def analyze(folder, *arguments):
-    """Run systemd-analyze on copies of the units that name a Python that is there. Assert that it says nothing."""
+    """Run systemd-analyze on copies of the units that name a program that is there. Assert that it says nothing."""
     for path in BASE_DIR.glob("deploy/notes*.*"):
-        (folder / path.name).write_text(path.read_text().replace("/opt/notes/.venv/bin/python", sys.executable))
+        (folder / path.name).write_text(path.read_text().replace("/opt/notes/.venv/bin/python", "/bin/true"))
     command = ["systemd-analyze", *arguments]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 

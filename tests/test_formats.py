@@ -504,7 +504,7 @@ def test_a_tar_of_many_files_takes_little_memory(tmp_path):
     path = tmp_path / "many.jex"
     path.write_bytes(tarfile.TarInfo("a.png").tobuf() * 15_000)
 
-    assert peak_of(path, "joplin") < 2_000_000
+    assert peak_of(path, "joplin") < 6_000_000
 
 
 @pytest.mark.once

@@ -4,7 +4,7 @@ import orjson
 from rest_framework import renderers
 from rest_framework.utils.encoders import JSONEncoder
 
-from notes import markdown, transfer
+from notes import markdown
 
 OTHER = JSONEncoder().default
 
@@ -32,5 +32,5 @@ class MarkdownRenderer(renderers.BaseRenderer):
 class LinesRenderer(JSONRenderer):
     """Names the type of a notebook as a file, which its view writes. What OPTIONS answers is one such line."""
 
-    media_type = transfer.MEDIA_TYPE
+    media_type = "application/x-ndjson"
     format = "ndjson"

@@ -31,7 +31,7 @@ class ExportView(NotebookView):
     @extend_schema(
         operation_id="exportNotebook",
         summary="Take the whole notebook along",
-        responses={(200, transfer.MEDIA_TYPE): LINES},
+        responses={(200, LinesRenderer.media_type): LINES},
     )
     def get(self, request):
         if not exports.take(seconds=0):
@@ -43,7 +43,7 @@ class ExportView(NotebookView):
             exports.give_back()
         count_chars(request, file.tell())
         file.seek(0)
-        name, media_type = f"{self.notebook.name}.ndjson", transfer.MEDIA_TYPE
+        name, media_type = f"{self.notebook.name}.ndjson", LinesRenderer.media_type
         response = FileResponse(file, as_attachment=True, filename=name, content_type=media_type)
         # What rsgi.py and a response of DRF's have.
         response.temporary_file, response.accepted_renderer = file, request.accepted_renderer
