@@ -53,6 +53,7 @@ def get(path):
     return "GET", path, {}, ""
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("waits", WAYS)
 def test_requests_that_may_not_repeat_are_sent_once(answers, tmp_path, waits):
     requests = [get(f"/200/{number}") for number in range(40)]
@@ -66,6 +67,7 @@ def test_requests_that_may_not_repeat_are_sent_once(answers, tmp_path, waits):
     assert figures["seconds"] < 1
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("waits", WAYS)
 def test_an_answer_that_is_no_success_is_an_error(answers, tmp_path, waits):
     requests = [get("/200"), get("/304"), get("/503"), get("/404")]

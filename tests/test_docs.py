@@ -144,6 +144,7 @@ def test_every_address_leads_somewhere(address):
     assert resolve(re.sub(r"{\w+}", "1", path)).url_name != "api-not-found"
 
 
+@pytest.mark.prove
 @pytest.mark.once
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("block", [block for block in BLOCKS if "curl " in block and block not in RUNBOOK])

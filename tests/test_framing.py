@@ -352,10 +352,12 @@ def test_length_and_coding_together_are_400(given):
     assert given(b"hello", CONTENT_LENGTH="5", HTTP_TRANSFER_ENCODING="chunked", **environ) == (b"", "0", 400)
 
 
-@pytest.mark.parametrize("charset", ["base64", "rot13", "zlib", "utf-16", '"latin-1"'])
-def test_no_charset_but_utf_8_reaches_the_service(transactional_db, notebook, charset):
+def test_no_charset_but_utf_8_reaches_the_service(transactional_db, notebook):
     with serving() as server, Connection(server.url) as client:
-        answer = client.send("GET", "/api/v1/notes?limit=1", headers={"Content-Type": f"text/plain; charset={charset}"})
+        answers = [
+            client.send("GET", "/api/v1/notes?limit=1", headers={"Content-Type": f"text/plain; charset={charset}"})
+            for charset in ("base64", "rot13", "zlib", "utf-16", '"latin-1"')
+        ]
 
-    assert answer.status == 415
-    assert answer.json()["code"] == "unsupported_media_type"
+    assert {answer.status for answer in answers} == {415}
+    assert {answer.json()["code"] for answer in answers} == {"unsupported_media_type"}

@@ -29,6 +29,7 @@ def contents(notes):
     return list(notes.order_by("title").values("uuid", "title", "body", "tags", "metadata", "created_at", "updated_at"))
 
 
+@pytest.mark.prove
 def test_an_export_and_a_folder_are_loaded_and_once_only(notebook, copy, by, tmp_path):
     create_notes(notebook, by, [{"title": f"Note {number:03}", "tags": ["a"]} for number in range(120)])
     edit(notebook.notes.first(), by, body="Zwölf 🎉\r\n\u2028", metadata={"z": 1.5, "a": ["b"]})

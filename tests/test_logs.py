@@ -103,6 +103,7 @@ def test_an_event_is_an_object(operator, log_objects):
     ]
 
 
+@pytest.mark.prove
 @pytest.mark.once
 def test_every_line_of_a_server_is_an_object_that_of_an_answer_given_again_too(transactional_db, notebook):
     with serving("--processes", "1", NOTES_LOG_FORMAT="json") as server, Connection(server.url) as client:

@@ -129,6 +129,7 @@ STARTS = {
 }
 
 
+@pytest.mark.prove
 @pytest.mark.once
 @pytest.mark.parametrize("start", STARTS)
 def test_no_start_makes_up_for_a_lost_file(path, start):
@@ -168,6 +169,7 @@ def test_the_first_make_run_makes_a_database_and_no_later_one_does(tmp_path):
     assert path.exists()
 
 
+@pytest.mark.prove
 @pytest.mark.once
 @pytest.mark.parametrize("database_url", [None, "sqlite:///data/notes.sqlite3"])
 def test_a_database_that_was_never_there_is_made_by_hand(tmp_path, database_url):
@@ -185,6 +187,7 @@ def test_a_database_that_was_never_there_is_made_by_hand(tmp_path, database_url)
     assert not path.exists()
 
 
+@pytest.mark.prove
 @pytest.mark.once
 def test_a_port_that_is_taken_is_one_sentence_with_a_way_out(tmp_path):
     folder = tmp_path / "project"
@@ -200,6 +203,7 @@ def test_a_port_that_is_taken_is_one_sentence_with_a_way_out(tmp_path):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.prove
 @pytest.mark.once
 @pytest.mark.parametrize("says", ["has no tables", "overwritten"])
 def test_a_database_without_tables_or_damaged_is_not_given_new_ones(path, says):

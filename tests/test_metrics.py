@@ -178,6 +178,7 @@ def scrape(server):
         return figures_in(response.read().decode())
 
 
+@pytest.mark.prove
 @pytest.mark.once
 def test_all_processes_count_together_and_a_killed_one_takes_nothing_away(transactional_db, notebook):
     name = "notes_request_seconds_count", "GET", NOTES, "200"

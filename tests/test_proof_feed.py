@@ -16,6 +16,7 @@ WRITERS = 8
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.prove
 def test_a_reader_that_polls_while_8_writers_write_misses_nothing(notebook, by):
     prove_that_nothing_is_missed(notebook, by, notes_per_writer=8)
 

@@ -32,6 +32,7 @@ HANGS_UP_EVERY = 7
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.prove
 @dataclass
 class Write:
     number: int

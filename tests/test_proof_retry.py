@@ -41,6 +41,7 @@ def test_these_are_all_the_posts_there_are():
     assert {*POSTS, *NOT_REPEATABLE} == {pattern.name for pattern in v1 if takes_post(pattern.callback)}
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("name", POSTS)
 def test_a_post_sent_three_times_at_once_is_one_write(name, notebook, by):
     path, fields = POSTS[name]

@@ -171,6 +171,7 @@ def test_a_note_is_kept(service):
 # On the database of the tests
 
 
+@pytest.mark.prove
 def test_a_database_that_is_gone_is_a_503_until_it_is_back(transactional_db, notebook):
     with serving() as server, Connection(server.url) as client:
         before = [client.send("POST", NOTES, {"title": "Before"}) for _ in range(10)]
@@ -208,6 +209,7 @@ def database_gone():
             other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
+@pytest.mark.prove
 @pytest.mark.once
 def test_a_process_that_is_killed_is_started_again(transactional_db, notebook):
     with serving("--processes", "1") as server:
@@ -234,6 +236,7 @@ def is_alive(server):
     return True
 
 
+@pytest.mark.prove
 @pytest.mark.once
 def test_sigterm_lets_a_request_in_flight_end(transactional_db, notebook):
     body = b'{"title": "In flight"}'
@@ -266,6 +269,7 @@ def test_it_does_not_start_on_a_port_that_is_taken():
         call_command("serve", port=other.getsockname()[1])
 
 
+@pytest.mark.prove
 def test_sigterm_ends_the_service_and_its_workers(transactional_db):
     with serving() as server:
         server.process.send_signal(signal.SIGTERM)

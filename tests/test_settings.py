@@ -101,6 +101,7 @@ def test_good_values_start():
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.prove
 def test_the_example_file_alone_starts_for_a_newcomer(tmp_path):
     environment = dict.fromkeys(["SECRET_KEY", "API_KEY", "DEBUG"])
     (tmp_path / "env").write_text((BASE_DIR / ".env.example").read_text())
@@ -110,6 +111,7 @@ def test_the_example_file_alone_starts_for_a_newcomer(tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.prove
 def test_the_environment_wins_over_the_file(tmp_path):
     (tmp_path / "env").write_text("DEBUG=flase\n")
 
@@ -117,6 +119,7 @@ def test_the_environment_wins_over_the_file(tmp_path):
     assert manage("check", NOTES_ENV_FILE=str(tmp_path / "env"), DEBUG=None).returncode == 1
 
 
+@pytest.mark.prove
 def test_production_values_pass_the_deployment_check():
     result = manage(
         "check",
@@ -131,6 +134,7 @@ def test_production_values_pass_the_deployment_check():
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.prove
 def test_https_is_one_switch():
     names = [
         "SECURE_SSL_REDIRECT",

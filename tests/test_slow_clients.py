@@ -95,6 +95,7 @@ def write(server):
         return writer.send("POST", NOTES, {"title": "Quick"})
 
 
+@pytest.mark.prove
 @pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_a_body_that_is_not_whole_in_time_is_given_up_however_it_comes(notebook):

@@ -225,6 +225,7 @@ def test_an_interrupted_rename_goes_on_when_it_is_sent_again(operator, many, not
     assert_all_renamed(notebook)
 
 
+@pytest.mark.prove
 def test_an_interrupted_rename_goes_on_when_a_server_starts(operator, many, notebook):
     with interrupted(after=1):
         rename(operator, **{"Idempotency-Key": "rename-1"})

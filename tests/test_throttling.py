@@ -332,6 +332,7 @@ def wait_until_it_answers(client):
             time.sleep(0.02)
 
 
+@pytest.mark.prove
 @pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_the_processes_of_a_server_together_let_exactly_the_rate_through(notebook):
@@ -343,6 +344,7 @@ def test_the_processes_of_a_server_together_let_exactly_the_rate_through(noteboo
     assert [guesses.count(status) for status in (401, 429)] == [7, 93]
 
 
+@pytest.mark.prove
 @pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_two_servers_together_let_exactly_the_rate_through(notebook):

@@ -222,6 +222,7 @@ def a_process_that_writes_all_the_time():
             process.kill()
 
 
+@pytest.mark.prove
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
 def test_a_process_that_never_rests_lets_another_one_write(notebook, by):
