@@ -4,6 +4,7 @@ import random
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from urllib.parse import urlencode
 
 import pytest
@@ -126,6 +127,6 @@ def in_the_admin(url, session, pks):
             notebook = re.search(r'<option value="(\d+)" selected', page)[1]
             send("POST", "add/", {"notebook": notebook, "title": "Added", "tags": chance.choice(TAGS)})
             address = f"{chance.choice(pks)}/change/"
-            opened = re.search(r'name="opened_at_revision" value="(\d+)"', send("GET", address))[1]
-            send("POST", address, {"title": "Edited", "body": str(chance.random()), "opened_at_revision": opened})
+            opened = unescape(re.search(r'name="etag" value="([^"]+)"', send("GET", address))[1])
+            send("POST", address, {"title": "Edited", "body": str(chance.random()), "etag": opened})
     return statuses
