@@ -27,6 +27,8 @@ NOTES = "/api/v1/notes"
 OPERATION = (BASE_DIR / "docs" / "operation.md").read_text()
 NEW = {"title": "New", "body": "x" * 90_000}
 
+# A test that starts a server copies the database of the tests, so that there has to be one, whichever test runs alone.
+pytestmark = pytest.mark.django_db(transaction=True)
 on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite's file")
 
 # The table of codes
@@ -92,7 +94,6 @@ def test_an_error_without_a_code_goes_by_its_class():
 # The schema
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("change", "back", "says"),
     [
@@ -158,7 +159,6 @@ def test_a_clock_set_back_an_hour_loses_no_order_and_refuses_nobody(operator, no
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="about a tablespace")
-@pytest.mark.django_db(transaction=True)
 def test_a_full_tablespace_is_a_507_until_there_is_room(operator, note, notebook, log_lines):
     # Its log must have room: PostgreSQL stops without it, and is then a 503.
     with small_disk(megabytes=8) as disk, notes_on(disk):

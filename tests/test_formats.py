@@ -1,5 +1,6 @@
 """Exports of other programs: what is kept of them. Archives that were made to hurt are refused at little cost."""
 
+import gc
 import io
 import json
 import os
@@ -468,6 +469,9 @@ def test_an_archive_has_a_limit_of_files_and_bytes(tmp_path, monkeypatch):
 
 def peak_of(path, name):
     """Return the most bytes that reading took."""
+    # The more objects there are, the later Python looks for garbage: leave those of other tests out of its count.
+    gc.freeze()
+    gc.collect()
     tracemalloc.start()
     try:
         for _ in formats.read(path, name):
@@ -477,6 +481,7 @@ def peak_of(path, name):
     finally:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
+        gc.unfreeze()
     return peak
 
 
@@ -504,7 +509,7 @@ def test_a_tar_of_many_files_takes_little_memory(tmp_path):
     path = tmp_path / "many.jex"
     path.write_bytes(tarfile.TarInfo("a.png").tobuf() * 15_000)
 
-    assert peak_of(path, "joplin") < 6_000_000
+    assert peak_of(path, "joplin") < 2_000_000
 
 
 @pytest.mark.once

@@ -4,12 +4,34 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from notes import content
-from notes.markdown import FILE_NAMESPACE, NoteFile, Unusable, held_to, metadata_value, within_limits
+from notes.formats import archives
+from notes.markdown import (
+    FILE_NAMESPACE,
+    BadFile,
+    NoteFile,
+    Unusable,
+    held_to,
+    metadata_value,
+    printable,
+    within_limits,
+)
 
 # No folder lies in itself, but a file may say so.
 MAX_DEPTH = 50
 MAX_NAME_CHARS = 200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_each(path, endings, read_note, source):
+    """Yield what `read_note(member, source)` makes of each file whose name ends so; a BadFile if it is Unusable."""
+    for member in archives.members(path, endings):
+        if isinstance(member, BadFile):
+            yield member
+            continue
+        try:
+            yield read_note(member, source)
+        except Unusable as error:
+            yield BadFile(printable(member.path), str(error))
 
 
 def id_of(program, key, source):

@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 
 import orjson
 
-from notes.formats import archives, items
-from notes.markdown import BadFile, TrashedFile, Unusable, printable
+from notes.formats import items
+from notes.markdown import TrashedFile, Unusable
 
 # The flags, and the names that they have here.
 FLAGS = {"isPinned": "pinned", "isArchived": "archived"}
@@ -18,14 +18,7 @@ PLACES = {"title", "textContent", "textContentHtml", "listContent", "labels", "i
 
 
 def read(path, source):
-    for member in archives.members(path, {".json"}):
-        if isinstance(member, BadFile):
-            yield member
-            continue
-        try:
-            yield read_note(member, source)
-        except Unusable as error:
-            yield BadFile(printable(member.path), str(error))
+    return items.read_each(path, {".json"}, read_note, source)
 
 
 def read_note(member, source):

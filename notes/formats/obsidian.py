@@ -6,16 +6,14 @@ Source: the rules for tags in help.obsidian.md, as github.com/licht1stein/obsidi
 import re
 from pathlib import PurePosixPath
 
-from notes.formats import archives, items
+from notes.formats import items
 from notes.markdown import (
     CREATED_KEYS,
     UPDATED_KEYS,
-    BadFile,
     Unusable,
     date_of,
     metadata_of,
     name_of_date,
-    printable,
     split_front_matter,
 )
 
@@ -25,14 +23,7 @@ TAG_IN_TEXT = re.compile(r"(?<!\S)#(?=[\d/_-]*[^\W\d])([\w/-]+)")
 
 
 def read(path, source):
-    for member in archives.members(path, {".md"}):
-        if isinstance(member, BadFile):
-            yield member
-            continue
-        try:
-            yield read_note(member, source)
-        except Unusable as error:
-            yield BadFile(printable(member.path), str(error))
+    return items.read_each(path, {".md"}, read_note, source)
 
 
 def read_note(member, source):
