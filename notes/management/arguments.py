@@ -2,6 +2,10 @@
 
 import argparse
 
+from django.core.management.base import CommandError
+
+from notes.models import Notebook
+
 MAX_DAYS = 36_500
 
 
@@ -21,3 +25,10 @@ def number_from_one(text):
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+def notebook_named(name):
+    notebook = Notebook.objects.filter(name=name).first()
+    if notebook is None:
+        raise CommandError(f"There is no notebook {name!r}. Make it with create_notebook.")
+    return notebook

@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from notes.management.arguments import notebook_named
 from notes.models import LEVELS, ApiKey, Notebook, Writer
 
 
@@ -22,9 +23,7 @@ class Command(BaseCommand):
             ApiKey._meta.get_field("name").clean(name, None)
         except ValidationError as error:
             raise CommandError(f"NAME: {' '.join(error.messages)}") from None
-        its_notebook = Notebook.objects.filter(name=notebook).first()
-        if its_notebook is None:
-            raise CommandError(f"There is no notebook {notebook!r}. Make it with create_notebook.")
+        its_notebook = notebook_named(notebook)
         by = Writer.command("create_key")
         expires_at = None if expires is None else moment(expires)
         _, text = ApiKey.make(by, notebook=its_notebook, name=name, level=level, expires_at=expires_at)

@@ -1,9 +1,9 @@
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
 from notes import transfer
+from notes.management.arguments import notebook_named
 from notes.management.errors import told
-from notes.models import Notebook
 
 
 class Command(BaseCommand):
@@ -16,10 +16,7 @@ class Command(BaseCommand):
         parser.add_argument("notebook", metavar="NAME")
 
     def handle(self, *, notebook, **options):
-        try:
-            its_notebook = Notebook.objects.get(name=notebook)
-        except Notebook.DoesNotExist:
-            raise CommandError(f"There is no notebook {notebook!r}.") from None
+        its_notebook = notebook_named(notebook)
         with told("the export is not whole"), tqdm(total=its_notebook.revision + 2, unit=" lines", disable=None) as bar:
             for line in transfer.lines(its_notebook):
                 self.stdout.buffer.write(line)

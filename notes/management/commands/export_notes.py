@@ -3,10 +3,11 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
 from notes import exporting
+from notes.management.arguments import notebook_named
 from notes.management.errors import told
 from notes.markdown import printable
 from notes.models import Notebook
@@ -25,14 +26,11 @@ class Command(BaseCommand):
         parser.add_argument("--notebook", metavar="NAME", default=Notebook.DEFAULT_NAME, help="whose notes")
 
     def handle(self, *, path, notebook, **options):
-        try:
-            notebook = Notebook.objects.get(name=notebook)
-        except Notebook.DoesNotExist:
-            raise CommandError(f"There is no notebook {notebook!r}.") from None
+        its_notebook = notebook_named(notebook)
         counts = Counter()
         with told("the folder is not up to date; run it again to go on"):
             path.mkdir(exist_ok=True)
-            self.export(notebook, path, counts)
+            self.export(its_notebook, path, counts)
         self.stdout.write(", ".join(f"{outcome} {counts[outcome]}" for outcome in exporting.OUTCOMES))
         if counts[exporting.LEFT]:
             sys.exit(1)

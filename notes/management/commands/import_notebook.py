@@ -5,8 +5,8 @@ from django.core.management import BaseCommand, CommandError, call_command
 from tqdm import tqdm
 
 from notes import transfer
+from notes.management.arguments import notebook_named
 from notes.management.errors import told
-from notes.models import Notebook
 
 
 class Command(BaseCommand):
@@ -26,10 +26,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, file, notebook, same_epoch, **options):
-        try:
-            its_notebook = Notebook.objects.get(name=notebook)
-        except Notebook.DoesNotExist:
-            raise CommandError(f"There is no notebook {notebook!r}. Make it with create_notebook.") from None
+        its_notebook = notebook_named(notebook)
         bar = partial(tqdm, unit=" rows", disable=None)
         with told("nothing was imported"), file.open("rb") as opened:
             try:

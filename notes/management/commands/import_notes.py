@@ -7,7 +7,7 @@ from django.db import DatabaseError, connection
 from tqdm import tqdm
 
 from notes import formats, importing, markdown
-from notes.management.arguments import one_line_in
+from notes.management.arguments import notebook_named, one_line_in
 from notes.models import Notebook, Writer
 
 MOST_NAMES = 10
@@ -71,10 +71,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def import_folder(self, path, format_name, notebook_name, source, counts, left_out):
-        try:
-            notebook = Notebook.objects.get(name=notebook_name)
-        except Notebook.DoesNotExist:
-            raise CommandError(f"There is no notebook {notebook_name!r}.") from None
+        notebook = notebook_named(notebook_name)
         # Count the files first only if somebody watches.
         is_counted = format_name == "markdown" and sys.stderr.isatty()
         total = sum(1 for _ in markdown.markdown_paths(path)) if is_counted else None

@@ -1,6 +1,7 @@
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from notes.models import ApiKey, Notebook
+from notes.management.arguments import notebook_named
+from notes.models import ApiKey
 
 
 class Command(BaseCommand):
@@ -12,9 +13,7 @@ class Command(BaseCommand):
     def handle(self, *, notebook, **options):
         keys = ApiKey.objects.select_related("notebook").order_by("notebook__name", "created_at")
         if notebook is not None:
-            if not Notebook.objects.filter(name=notebook).exists():
-                raise CommandError(f"There is no notebook {notebook!r}.")
-            keys = keys.filter(notebook__name=notebook)
+            keys = keys.filter(notebook=notebook_named(notebook))
         for key in keys:
             used = f"last used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
             self.stdout.write("\t".join([str(key.pk), key.notebook.name, key.level, key.state, used, key.name]))
