@@ -5,6 +5,7 @@ No link is followed, no archive in an archive is opened, and all limits hold bef
 
 import calendar
 import io
+import posixpath
 import tarfile
 import zipfile
 import zlib
@@ -93,8 +94,9 @@ def leaves(name):
 
 def is_wanted(name, endings):
     """Tell whether a file may be a note; hidden ones are not."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in endings and not any(part.startswith(".") and part != ".." for part in path.parts)
+    # pathlib would intern the parts of every name in the archive.
+    is_hidden = any(part.startswith(".") and part not in {".", ".."} for part in name.split("/"))
+    return posixpath.splitext(name)[1].lower() in endings and not is_hidden
 
 
 def members_of_folder(folder, endings):
