@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 from django.contrib.admindocs.views import simplify_regex
 from django.contrib.auth import get_user_model
-from django.db import connection, transaction
+from django.db import transaction
 from django.urls import get_resolver
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -19,8 +19,7 @@ from tests.keys import OPERATOR_KEY
 from tests.people import make_key, make_staff
 from tests.writing import create_note, trash
 
-# No database has a part in who may do what, and the suite's run on PostgreSQL is the shorter one.
-pytestmark = pytest.mark.skipif(connection.vendor == "sqlite", reason="runs beside PostgreSQL")
+pytestmark = pytest.mark.once
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
