@@ -74,6 +74,15 @@ def test_a_body_of_the_limit_passes_and_a_larger_one_is_refused(program, tmp_pat
     assert Note.objects.count() == 1
 
 
+@pytest.mark.parametrize("program", PROXIES)
+def test_a_body_that_says_it_is_too_large_does_not_reach_the_service(program, tmp_path):
+    """The service would refuse it while it comes, and the proxy might see the closed connection before the answer."""
+    with proxy(program, tmp_path, f"http://127.0.0.1:{free_port()}") as url:
+        refused = sent(url, b" " * (MAX_BYTES + 1))
+
+    assert_problem(refused, 413, "request_too_large")
+
+
 def sent(url, body):
     with connected(url, post(JSON, f"Content-Length: {len(body)}")) as client:
         # Whoever is refused early may have sent only a part.
